@@ -1,0 +1,126 @@
+#include "base/log.h"
+
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* One write(2) of at most this much: whole lines, also with several threads. */
+#define LINE_MAX_BYTES 4096
+
+static const char *const level_names[] = {
+    [LOG_DEBUG] = "debug",
+    [LOG_INFO] = "info",
+    [LOG_WARNING] = "warning",
+    [LOG_ERROR] = "error",
+};
+
+/* Written before the first thread starts, read by all afterwards. */
+static enum log_level least_level = LOG_INFO;
+static bool json_form;
+
+struct line {
+    char text[LINE_MAX_BYTES];
+    size_t len;
+};
+
+void log_configure(enum log_level least, bool json)
+{
+    least_level = least;
+    json_form = json;
+}
+
+bool log_enabled(enum log_level level)
+{
+    return level >= least_level;
+}
+
+static void put(struct line *line, const char *text)
+{
+    size_t room = sizeof(line->text) - 8 - line->len; /* 8: the line's end always fits */
+    size_t len = strlen(text);
+
+    if (len > room) {
+        len = room;
+    }
+    memcpy(line->text + line->len, text, len);
+    line->len += len;
+}
+
+static void put_quoted(struct line *line, const char *text)
+{
+    put(line, "\"");
+    for (; *text != '\0'; text++) {
+        unsigned char byte = (unsigned char) *text;
+        char piece[8];
+
+        if (byte == '"' || byte == '\\') {
+            (void) snprintf(piece, sizeof(piece), "\\%c", byte);
+        } else if (byte < 0x20 || byte == 0x7f) {
+            (void) snprintf(piece, sizeof(piece), "\\u%04x", byte);
+        } else {
+            (void) snprintf(piece, sizeof(piece), "%c", byte);
+        }
+        if (line->len + 16 >= sizeof(line->text)) {
+            break;
+        }
+        put(line, piece);
+    }
+    put(line, "\"");
+}
+
+static void put_time(struct line *line)
+{
+    int64_t now = clock_wall_us();
+    time_t seconds = (time_t) (now / 1000000);
+    struct tm utc;
+    char text[40];
+    size_t len;
+
+    (void) gmtime_r(&seconds, &utc);
+    len = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &utc);
+    (void) snprintf(text + len, sizeof(text) - len, ".%06dZ", (int) (now % 1000000));
+    put(line, text);
+}
+
+static void put_field(struct line *line, const struct log_field *field)
+{
+    char number[32];
+
+    put(line, json_form ? ",\"" : " ");
+    put(line, field->key);
+    put(line, json_form ? "\":" : "=");
+    if (field->text != NULL) {
+        put_quoted(line, field->text);
+        return;
+    }
+    (void) snprintf(number, sizeof(number), "%lld", (long long) field->number);
+    put(line, number);
+}
+
+void log_event(enum log_level level, const char *event, const struct log_field *fields,
+               size_t count)
+{
+    struct line line = { .len = 0 };
+
+    if (!log_enabled(level)) {
+        return;
+    }
+    put(&line, json_form ? "{\"time\":\"" : "");
+    put_time(&line);
+    put(&line, json_form ? "\",\"level\":\"" : " ");
+    put(&line, level_names[level]);
+    put(&line, json_form ? "\",\"event\":\"" : " ");
+    put(&line, event);
+    put(&line, json_form ? "\"" : "");
+    for (size_t i = 0; i < count; i++) {
+        put_field(&line, &fields[i]);
+    }
+    memcpy(line.text + line.len, json_form ? "}\n" : "\n", json_form ? 2 : 1);
+    line.len += json_form ? 2 : 1;
+    if (write(STDERR_FILENO, line.text, line.len) < 0) {
+        return; /* nobody is left to tell */
+    }
+}
