@@ -82,6 +82,13 @@ void arena_reset(struct arena *arena)
     arena->escape = NULL;
 }
 
+void arena_wipe(struct arena *arena)
+{
+    for (struct block *block = arena->first; block != NULL; block = block->next) {
+        explicit_bzero(block->data, block->used);
+    }
+}
+
 void arena_set_escape(struct arena *arena, jmp_buf *escape)
 {
     arena->escape = escape;

@@ -8,7 +8,8 @@
  * (a handler) needs no check behind each allocation. The dispatcher sets the
  * escape around handlers, and only there.
  *
- * One thread at a time. Nothing secret goes in here: see keys/secret.h.
+ * One thread at a time. Nothing secret goes in here, unless its owner calls
+ * arena_wipe().
  */
 #pragma once
 
@@ -27,6 +28,9 @@ void arena_destroy(struct arena *arena);
 
 /* Frees everything allocated since create, keeps the first block for the next request. */
 void arena_reset(struct arena *arena);
+
+/* Overwrites all that was allocated, before a reset; for the one call whose answer is a secret. */
+void arena_wipe(struct arena *arena);
 
 /* Jump to `*escape` when an allocation fails; NULL: return NULL (the default). */
 void arena_set_escape(struct arena *arena, jmp_buf *escape);

@@ -53,20 +53,32 @@ void buffer_put_u8(struct buffer *buffer, uint8_t value)
     buffer_put(buffer, &value, 1);
 }
 
+size_t varint_size(uint64_t value)
+{
+    size_t size = 1;
+
+    while (value >= 0x80) {
+        value >>= 7;
+        size++;
+    }
+    return size;
+}
+
+uint8_t *varint_put(uint8_t *at, uint64_t value)
+{
+    while (value >= 0x80) {
+        *at++ = (uint8_t) (value | 0x80);
+        value >>= 7;
+    }
+    *at++ = (uint8_t) value;
+    return at;
+}
+
 void buffer_put_varint(struct buffer *buffer, uint64_t value)
 {
-    uint8_t bytes[10];
-    size_t len = 0;
+    uint8_t bytes[VARINT_SIZE_MAX];
 
-    do {
-        bytes[len] = (uint8_t) (value & 0x7f);
-        value >>= 7;
-        if (value != 0) {
-            bytes[len] |= 0x80;
-        }
-        len++;
-    } while (value != 0);
-    buffer_put(buffer, bytes, len);
+    buffer_put(buffer, bytes, (size_t) (varint_put(bytes, value) - bytes));
 }
 
 bool varint_get(const uint8_t **cursor, const uint8_t *end, uint64_t *value_out)

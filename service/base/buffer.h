@@ -42,6 +42,12 @@ static inline bool buffer_failed(const struct buffer *buffer)
     return buffer->failed;
 }
 
+/* Longest varint. */
+#define VARINT_SIZE_MAX 10
+size_t varint_size(uint64_t value);
+/* Writes a varint where there is room for it; returns what is behind it. */
+uint8_t *varint_put(uint8_t *at, uint64_t value);
+
 /*
  * Reads a varint at `*cursor`, which moves behind it. False, and nothing moved,
  * if it is cut off at `end` or longer than 64 bits.

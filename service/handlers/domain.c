@@ -1,0 +1,293 @@
+/*
+ * Domains: DomainAdd, DomainGet, DomainList, DomainRemove, DomainRecords,
+ * DomainTemplate.
+ */
+#include "handlers/handlers.h"
+#include "handlers/list.h"
+#include "model/account.h"
+#include "model/address.h"
+#include "model/dkim.h"
+#include "model/dns.h"
+#include "model/domain.h"
+#include "model/fields.h"
+#include "settings/settings.h"
+
+#include <string.h>
+
+/* --------------------------------------------------------------- DomainAdd */
+
+struct domain_add {
+    struct rpc_call *call;
+    struct model *model;
+    struct name_domain name;
+    const char *account;
+    const char *localpart; /* NULL: the account exists */
+    Mxadm__V1__Domain *domain;
+    Mxadm__V1__DkimSelector **selectors;
+    size_t selector_count;
+};
+
+static void check_localpart(struct domain_add *add)
+{
+    struct name_policy policy = domain_policy(add->domain);
+    const char *separator = name_find_separator(add->localpart, &policy);
+    const char *canonical =
+        name_canonical_localpart(add->model->arena, add->localpart, &policy);
+
+    if (separator != NULL) {
+        status_field(add->model->status, "localpart",
+                     "%s contains '%s', which separates localparts of the new domain",
+                     name_show(add->model->arena, add->localpart), separator);
+    } else if (strcmp(canonical, add->domain->dmarc->localpart) == 0 ||
+               strcmp(canonical, add->domain->tlsrpt->localpart) == 0) {
+        status_field(add->model->status, "localpart", "'%s' is a report address of the new domain",
+                     canonical);
+    }
+}
+
+static bool read_domain_add(struct domain_add *add)
+{
+    const Mxadm__V1__DomainAddRequest *request = call_request(add->call);
+    bool named = field_domain(add->model, "domain", request->domain, &add->name);
+
+    if (named && strlen(add->name.ascii) > DOMAIN_ASCII_MAX) {
+        status_field(add->model->status, "domain",
+                     "%s is longer than %d bytes in ASCII form: its DNS records would not fit",
+                     name_show(add->model->arena, request->domain), DOMAIN_ASCII_MAX);
+    }
+    (void) field_account(add->model, "account", request->account, &add->account);
+    if (request->localpart[0] != '\0' &&
+        !field_localpart(add->model, "localpart", request->localpart, &add->localpart)) {
+        add->localpart = NULL;
+    }
+    if (!status_ok(add->model->status)) {
+        return false;
+    }
+    add->domain = domain_template(add->model, &add->name, add->account);
+    add->domain->disabled = request->disabled;
+    if (add->localpart != NULL) {
+        check_localpart(add);
+    }
+    return status_ok(add->model->status);
+}
+
+static bool check_domain_add(struct domain_add *add)
+{
+    struct slice packed;
+
+    if (domain_find(add->model, add->name.name) != NULL) {
+        status_resource(add->model->status, MX_ALREADY_EXISTS, "DOMAIN_EXISTS", "domain",
+                        add->name.name, "domain '%s' is there already", add->name.name);
+    }
+    if (add->localpart != NULL) {
+        (void) account_check_free(add->model, add->account);
+    } else if (!account_require(add->model, add->account, &packed)) {
+        status_metadata(add->model->status, "hint",
+                        "give a localpart to add the account with the domain");
+    }
+    return status_ok(add->model->status);
+}
+
+/* The account's address in the new domain: the given one, else postmaster, unless the settings
+ * give that mail to somebody anyway (1.10-07 to 1.10-09). */
+static void put_first_address(struct domain_add *add)
+{
+    struct name_address address = { .localpart = add->localpart, .domain = add->name };
+    Mxadm__V1__Address *record;
+
+    if (add->localpart == NULL) {
+        if (account_is_postmaster(add->model, add->account) ||
+            domain_is_host(add->model, add->name.name)) {
+            return;
+        }
+        address.localpart = "postmaster";
+    } else if (!address_check_free(add->model, "localpart", add->domain, &address)) {
+        return;
+    }
+    record = address_new(add->model, add->domain, &address, add->account,
+                         MXADM__V1__ADDRESS__KIND__KIND_ORDINARY);
+    call_answer_field(add->call, 4, address_put(add->model, add->domain, &address, record));
+}
+
+static void put_selectors(struct domain_add *add)
+{
+    for (size_t i = 0; i < add->selector_count; i++) {
+        Mxadm__V1__DkimSelector *selector = add->selectors[i];
+        const struct key *key = call_take_key(add->call);
+
+        call_answer_field(add->call, 2,
+                          dkim_put_new(add->model, call_vault(add->call), add->name.ascii, selector,
+                                       key));
+        call_write_key_file(add->call, selector->key_file, key, selector->ascii_name,
+                            add->name.ascii);
+    }
+}
+
+static void domain_add(struct rpc_call *call)
+{
+    struct domain_add add = { .call = call, .model = call_model(call) };
+
+    if (!read_domain_add(&add) || !check_domain_add(&add)) {
+        return;
+    }
+    add.selectors = dkim_template(add.model, &add.name, &add.selector_count);
+    if (!status_ok(add.model->status) ||
+        !call_want_keys(call, KEY_RSA2048, (unsigned) add.selector_count)) {
+        return;
+    }
+    call_answer_field(call, 1, domain_put_new(add.model, add.domain));
+    put_selectors(&add);
+    if (add.localpart != NULL) {
+        struct record_key key = record_key(RECORD_ACCOUNT, add.account, NULL);
+        Mxadm__V1__Account *account = account_template(add.model, add.account, add.name.name);
+
+        call_answer_field(call, 3, record_put(add.model, RECORD_ACCOUNT, &key, &account->base));
+    }
+    put_first_address(&add);
+}
+
+/* ------------------------------------------------------------ DomainRemove */
+
+static void retire_file(void *context, const char *name)
+{
+    call_retire_key_file(context, name);
+}
+
+static void domain_remove_call(struct rpc_call *call)
+{
+    const Mxadm__V1__DomainRemoveRequest *request = call_request(call);
+    Mxadm__V1__DomainRemoveResponse response = MXADM__V1__DOMAIN_REMOVE_RESPONSE__INIT;
+    struct model *model = call_model(call);
+    Mxadm__V1__Domain *domain;
+    struct name_domain name;
+
+    if (!field_domain(model, "domain", request->domain, &name)) {
+        return;
+    }
+    domain = domain_require(model, name.name);
+    if (domain == NULL || !domain_check_removable(model, domain)) {
+        return;
+    }
+    response.removed = domain_remove(model, domain, retire_file, call);
+    call_answer(call, &response.base);
+}
+
+/* --------------------------------------------------- DomainGet, DomainList */
+
+static void domain_get(struct rpc_call *call)
+{
+    const Mxadm__V1__DomainGetRequest *request = call_request(call);
+    Mxadm__V1__DomainGetResponse response = MXADM__V1__DOMAIN_GET_RESPONSE__INIT;
+    struct model *model = call_model(call);
+    struct name_domain name;
+    struct record_key key;
+    struct record_key addresses;
+    struct slice packed;
+
+    if (!field_domain(model, "domain", request->domain, &name) || !call_covers(call, name.name)) {
+        return;
+    }
+    key = record_key(RECORD_DOMAIN, name.name, NULL);
+    if (!record_get(model, &key, &packed)) {
+        (void) domain_require(model, name.name);
+        return;
+    }
+    addresses = record_prefix(RECORD_ADDRESS, name.name);
+    response.address_count = record_count(model, &addresses);
+    call_answer_field(call, 1, packed);
+    call_answer(call, &response.base);
+}
+
+/* What a domain administrator sees. */
+static bool own_domain(const struct list *list, const struct store_entry *entry,
+                       struct slice *packed_out, struct slice *skip_to)
+{
+    const char *name = arena_strndup(call_arena(list->call), (const char *) entry->key.data + 1,
+                                     entry->key.len - 1);
+
+    (void) packed_out;
+    (void) skip_to;
+    return principal_covers(call_principal(list->call), name);
+}
+
+static void domain_list(struct rpc_call *call)
+{
+    const Mxadm__V1__DomainListRequest *request = call_request(call);
+    Mxadm__V1__DomainListResponse response = MXADM__V1__DOMAIN_LIST_RESPONSE__INIT;
+    bool scoped = call_principal(call)->role == ROLE_DOMAIN_ADMINISTRATOR;
+    struct list list = { .call = call, .number = 1, .record = scoped ? own_domain : NULL };
+    struct record_key range;
+    struct call_page page;
+
+    if (strlen(request->prefix) > NAME_DOMAIN_MAX) {
+        status_field(call_status(call), "prefix", "is longer than %d bytes", NAME_DOMAIN_MAX);
+        return;
+    }
+    if (!call_page_begin(call, request->page_size, request->page_token, &page)) {
+        return;
+    }
+    range = record_key(RECORD_DOMAIN, request->prefix, NULL);
+    list.range = record_slice(&range);
+    response.next_page_token = (char *) list_page(&list, &page);
+    response.total = scoped ? call_principal(call)->domain_count
+                            : record_count(call_model(call), &range);
+    call_answer(call, &response.base);
+}
+
+/* ----------------------------------------------------------- DomainRecords */
+
+static void domain_records(struct rpc_call *call)
+{
+    const Mxadm__V1__DomainRecordsRequest *request = call_request(call);
+    Mxadm__V1__DomainRecordsResponse response = MXADM__V1__DOMAIN_RECORDS_RESPONSE__INIT;
+    struct model *model = call_model(call);
+    struct dns_input input = { .settings = call_settings(call) };
+    struct name_domain name;
+
+    if (!field_domain(model, "domain", request->domain, &name) || !call_covers(call, name.name)) {
+        return;
+    }
+    input.domain = domain_require(model, name.name);
+    if (input.domain == NULL) {
+        return;
+    }
+    input.dnssec = request->dnssec;
+    input.acme_account_uri = request->acme_account_uri;
+    input.selectors = dkim_all(model, name.name, &input.selector_count);
+    input.dkim_texts =
+        arena_alloc(model->arena, (input.selector_count + 1) * sizeof(*input.dkim_texts));
+    for (size_t i = 0; i < input.selector_count; i++) {
+        input.dkim_texts[i] = dkim_record_text(model, input.selectors[i]);
+    }
+    dns_records(model->arena, &input, &response);
+    call_answer(call, &response.base);
+}
+
+/* ---------------------------------------------------------- DomainTemplate */
+
+static void domain_template_call(struct rpc_call *call)
+{
+    const Mxadm__V1__DomainTemplateRequest *request = call_request(call);
+    Mxadm__V1__DomainTemplateResponse response = MXADM__V1__DOMAIN_TEMPLATE_RESPONSE__INIT;
+    struct model *model = call_model(call);
+    struct name_domain name;
+    const char *account;
+    bool named = field_domain(model, "domain", request->domain, &name);
+
+    if (!field_account(model, "account", request->account, &account) || !named) {
+        return;
+    }
+    response.domain = domain_template(model, &name, account);
+    response.dkim_selectors = dkim_template(model, &name, &response.n_dkim_selectors);
+    call_answer(call, &response.base);
+}
+
+const struct rpc_row domain_rows[] = {
+    { "DomainAdd", domain_add, RPC_CHANGE, ROLE_ADMINISTRATOR, false, false },
+    { "DomainRemove", domain_remove_call, RPC_CHANGE, ROLE_ADMINISTRATOR, false, false },
+    { "DomainGet", domain_get, RPC_READ, ROLE_VIEWER, false, false },
+    { "DomainList", domain_list, RPC_READ, ROLE_VIEWER, false, false },
+    { "DomainRecords", domain_records, RPC_READ, ROLE_VIEWER, false, false },
+    { "DomainTemplate", domain_template_call, RPC_READ, ROLE_VIEWER, false, false },
+    { 0 },
+};

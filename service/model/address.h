@@ -1,0 +1,36 @@
+/*
+ * Addresses: whose they are, whether one is free, where mail for one goes
+ * (mox-behaviour 1.15, 1.16, 4.5, 5.5).
+ */
+#pragma once
+
+#include "model/record.h"
+#include "mxadm/v1/admin.pb-c.h"
+
+/* The key of an address in a domain, by its canonical form. */
+struct record_key address_key(struct model *model, const Mxadm__V1__Domain *domain,
+                              const struct name_address *address);
+
+/* A new record for it, not stored. */
+Mxadm__V1__Address *address_new(struct model *model, const Mxadm__V1__Domain *domain,
+                                const struct name_address *address, const char *account,
+                                Mxadm__V1__Address__Kind kind);
+struct slice address_put(struct model *model, const Mxadm__V1__Domain *domain,
+                         const struct name_address *address, Mxadm__V1__Address *record);
+
+/* Whether the address may be added: reports a separator within it (`field` of the request), and
+ * who has it already. */
+bool address_check_free(struct model *model, const char *field, const Mxadm__V1__Domain *domain,
+                        const struct name_address *address);
+
+/* The record of an address, or NULL and NOT_FOUND reported. */
+Mxadm__V1__Address *address_require(struct model *model, const struct name_address *address,
+                                    struct record_key *key_out, struct slice *packed_out);
+
+/* "DMARC report address", ... for sentences; static. */
+const char *address_kind_words(Mxadm__V1__Address__Kind kind);
+bool address_is_report(Mxadm__V1__Address__Kind kind);
+
+/* Where mail goes; reports NOT_FOUND, or a disabled domain if asked to. In the arena. */
+Mxadm__V1__AddressLookupResponse *address_lookup(struct model *model,
+                                                 const Mxadm__V1__AddressLookupRequest *request);

@@ -1,0 +1,58 @@
+/*
+ * DKIM selectors: their names, their records, their private keys
+ * (mox-behaviour 1.7 to 1.9, 2.6).
+ *
+ * A selector's name belongs to one key for ever: a UsedSelector record stays
+ * when the selector and the domain are gone.
+ */
+#pragma once
+
+#include "keys/key.h"
+#include "keys/vault.h"
+#include "model/record.h"
+#include "mxadm/v1/admin.pb-c.h"
+
+/* Selectors of one domain. Far beyond any rotation; bounds what DomainRecords answers. */
+#define DKIM_SELECTORS_MAX 100
+/* How long signatures of a new domain's selectors are valid (1.7-03). */
+#define DKIM_EXPIRATION_S ((int64_t) 72 * 3600)
+/* RFC 6376 section 3.5: "x=" is a number of seconds; ten years is a slip of the pen. */
+#define DKIM_EXPIRATION_MAX_S ((int64_t) 10 * 366 * 24 * 3600)
+#define DKIM_HEADERS_MAX 100
+
+/* The selectors that a new domain gets, the first signing, named by year and letter; names used
+ * before are passed over. Not stored, without keys. */
+Mxadm__V1__DkimSelector **dkim_template(struct model *model, const struct name_domain *domain,
+                                        size_t *count_out);
+
+/* A selector from a request; reports what is wrong with it. NULL: reported. Not stored. */
+Mxadm__V1__DkimSelector *dkim_from_request(struct model *model, const struct name_domain *domain,
+                                           const Mxadm__V1__DKIMAddRequest *request);
+
+/* Reports what stands in the way of adding it: exists, used before, too many. */
+bool dkim_check_free(struct model *model, const char *domain, const char *selector);
+
+/*
+ * Stores the selector with its key: the record, the sealed private key, the name's mark. `key`
+ * NULL (validate_only): without public key. Completes the record.
+ */
+struct slice dkim_put_new(struct model *model, struct vault *vault, const char *domain_ascii,
+                          Mxadm__V1__DkimSelector *selector, const struct key *key);
+
+/* The selector, or NULL and NOT_FOUND reported. */
+Mxadm__V1__DkimSelector *dkim_require(struct model *model, const char *domain,
+                                      const char *selector);
+
+/* Removes selector and private key; the name stays used. */
+void dkim_remove(struct model *model, const Mxadm__V1__DkimSelector *selector);
+
+/* The private key of a selector: yours. NULL: reported. */
+struct key *dkim_unseal(struct model *model, struct vault *vault, const char *domain,
+                        const char *selector);
+
+/* All selectors of a domain, ordered by name. */
+Mxadm__V1__DkimSelector **dkim_all(const struct model *model, const char *domain,
+                                   size_t *count_out);
+
+/* Text of a selector's DNS record. */
+const char *dkim_record_text(struct model *model, const Mxadm__V1__DkimSelector *selector);

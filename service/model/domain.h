@@ -1,0 +1,39 @@
+/*
+ * Domains: what a new one has (mox-behaviour 1.7, HEAD), what stands in the way
+ * of removing one.
+ */
+#pragma once
+
+#include "model/record.h"
+#include "mxadm/v1/model.pb-c.h"
+
+/* Longest name in front of a domain in its DNS records: its selectors' ("2026aa._domainkey.") and
+ * "_submissions._tcp.". A longer domain could not publish what it needs. */
+#define DOMAIN_ASCII_MAX (NAME_DOMAIN_MAX - 18)
+
+/* The record, or NULL and NOT_FOUND reported. `name` as parsed. */
+Mxadm__V1__Domain *domain_require(struct model *model, const char *name);
+/* Whether it is configured; nothing is reported. */
+Mxadm__V1__Domain *domain_find(const struct model *model, const char *name);
+
+/* The settings of a new domain, report addresses to `account`. Not stored. */
+Mxadm__V1__Domain *domain_template(struct model *model, const struct name_domain *domain,
+                                   const char *account);
+
+/* How its localparts are compared; borrowed from the record. */
+struct name_policy domain_policy(const Mxadm__V1__Domain *domain);
+
+/* Stores the domain and its report addresses. `domain` is new. */
+struct slice domain_put_new(struct model *model, Mxadm__V1__Domain *domain);
+
+/* Reports all that refers to the domain from outside of it (1.11-02, 1.11-04). */
+bool domain_check_removable(struct model *model, const Mxadm__V1__Domain *domain);
+
+/* Removes domain, selectors, private keys and report addresses, after the check. Returns how many
+ * records that were, without the domain's own and those that only the daemon sees. */
+uint64_t domain_remove(struct model *model, const Mxadm__V1__Domain *domain,
+                       void (*key_file)(void *context, const char *name), void *context);
+
+/* Whether it is a host name of the settings: the daemon's, or that of a listener with SMTP
+ * (5.5-02). */
+bool domain_is_host(const struct model *model, const char *name);

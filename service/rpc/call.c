@@ -1,0 +1,443 @@
+/*
+ * The life of a call, and what handlers may ask of it.
+ */
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "rpc/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* -------------------------------------------------------------------- life */
+
+static struct rpc_call *call_create(void)
+{
+    struct rpc_call *call = calloc(1, sizeof(*call));
+
+    if (call == NULL) {
+        return NULL;
+    }
+    call->arena = arena_create(CALL_MEMORY_MAX);
+    if (call->arena == NULL) {
+        free(call);
+        return NULL;
+    }
+    return call;
+}
+
+struct rpc_call *call_begin(struct rpc *rpc, struct rpc_exchange *exchange)
+{
+    struct rpc_call *call;
+    struct arena *arena;
+
+    (void) pthread_mutex_lock(&rpc->calls_lock);
+    call = rpc->calls_free;
+    if (call != NULL) {
+        rpc->calls_free = call->next;
+        rpc->calls_kept--;
+    }
+    rpc->live++;
+    (void) pthread_mutex_unlock(&rpc->calls_lock);
+    if (call == NULL) {
+        call = call_create();
+    }
+    if (call == NULL) {
+        (void) pthread_mutex_lock(&rpc->calls_lock);
+        rpc->live--;
+        (void) pthread_mutex_unlock(&rpc->calls_lock);
+        return NULL;
+    }
+    arena = call->arena;
+    memset(call, 0, sizeof(*call));
+    call->arena = arena;
+    call->rpc = rpc;
+    call->exchange = exchange;
+    call->method = "";
+    call->start_us = clock_mono_us();
+    call->end = &call->first;
+    status_init(&call->status, arena);
+    return call;
+}
+
+static void call_recycle(struct rpc_call *call)
+{
+    struct rpc *rpc = call->rpc;
+    bool keep;
+
+    arena_reset(call->arena);
+    (void) pthread_mutex_lock(&rpc->calls_lock);
+    keep = rpc->calls_kept < CALLS_KEPT_MAX;
+    if (keep) {
+        call->next = rpc->calls_free;
+        rpc->calls_free = call;
+        rpc->calls_kept++;
+    }
+    rpc->live--;
+    if (rpc->live == 0) {
+        (void) pthread_cond_broadcast(&rpc->calls_none);
+    }
+    (void) pthread_mutex_unlock(&rpc->calls_lock);
+    if (!keep) {
+        arena_destroy(call->arena);
+        free(call);
+    }
+}
+
+/* Keys that nobody got to see go back; the others must never be anybody's again. */
+static void release_keys(struct rpc_call *call)
+{
+    bool spent = call->keys_spent ||
+                 (call->row != NULL && call->row->access == RPC_READ && status_ok(&call->status));
+
+    for (unsigned i = 0; i < call->key_count; i++) {
+        if (spent) {
+            key_destroy(call->keys[i]);
+        } else {
+            key_pool_return(call->rpc->config.pool, call->keys[i]);
+        }
+    }
+    call->key_count = 0;
+}
+
+static void log_call(const struct rpc_call *call)
+{
+    bool failed = !status_ok(&call->status);
+    bool secret = call->row != NULL && call->row->secret;
+    enum log_level level = failed || secret ? LOG_INFO : LOG_DEBUG;
+
+    if (!log_enabled(level)) {
+        return;
+    }
+    log_write(level, failed ? "refused" : "call", LOG_TEXT("method", call->method),
+              LOG_TEXT("principal", call->principal == NULL ? "" : call->principal->name),
+              LOG_NUMBER("uid", call->exchange->peer.kind == RPC_PEER_UNIX
+                                    ? (int64_t) call->exchange->peer.uid
+                                    : -1),
+              LOG_TEXT("code", mx_code_name(call->status.code)),
+              LOG_TEXT("reason", call->status.reason), LOG_TEXT("message", call->status.message),
+              LOG_NUMBER("revision", call->revision),
+              LOG_NUMBER("us", clock_mono_us() - call->start_us));
+}
+
+void call_finish(struct rpc_call *call)
+{
+    struct rpc_exchange *exchange = call->exchange;
+
+    if (!answer_send(call)) {
+        log_write(LOG_ERROR, "answer_lost", LOG_TEXT("method", call->method),
+                  LOG_TEXT("why", "out of memory"));
+    }
+    log_call(call);
+    if (call->snapshot != NULL) {
+        store_release(call->rpc->config.store, call->snapshot);
+    }
+    release_keys(call);
+    keydir_job_free(call->job);
+    if (call->counted) {
+        atomic_fetch_sub(&call->principal->in_flight, 1);
+    }
+    if (call->row != NULL && call->row->secret) {
+        arena_wipe(call->arena);
+    }
+    call->exchange = NULL;
+    exchange->answer(exchange);
+    call_recycle(call);
+}
+
+void call_rewind(struct rpc_call *call)
+{
+    status_init(&call->status, call->arena);
+    call->first = NULL;
+    call->end = &call->first;
+    call->message_len = 0;
+    call->planned = NULL;
+    call->planned_count = 0;
+    call->packed = (struct slice){ NULL, 0 };
+    call->keys_used = 0;
+    call->want = 0;
+    call->kept = false;
+    keydir_job_free(call->job);
+    call->job = NULL;
+}
+
+/* ----------------------------------------------------------------- running */
+
+void call_handle(struct rpc_call *call)
+{
+    call->model.arena = call->arena;
+    call->model.status = &call->status;
+    call->model.settings = call->rpc->config.settings;
+    call->model.now_us = clock_wall_us();
+    if (setjmp(call->escape) == 0) {
+        arena_set_escape(call->arena, &call->escape);
+        call->row->handle(call);
+    } else {
+        call->status.code = MX_RESOURCE_EXHAUSTED;
+        call->status.reason = "CALL_TOO_LARGE";
+        call->status.message = "the call needs more memory than one call may have";
+    }
+    arena_set_escape(call->arena, NULL);
+}
+
+void call_run_read(struct rpc_call *call)
+{
+    struct rpc *rpc = call->rpc;
+
+    if (call->snapshot == NULL) {
+        call->snapshot = store_acquire(rpc->config.store);
+    }
+    if (call->min_revision > store_snapshot_revision(call->snapshot)) {
+        store_release(rpc->config.store, call->snapshot);
+        call->snapshot = NULL;
+        if (!waiter_park(rpc->waiter, call)) {
+            status_retry(&call->status, MX_RESOURCE_EXHAUSTED, "TOO_MANY_WAITING", RETRY_QUEUE_MS,
+                         "too many calls wait for a revision already");
+            call_finish(call);
+        }
+        return;
+    }
+    call->model.view = store_snapshot_view(call->snapshot);
+    call->model.draft = NULL;
+    call_handle(call);
+    if (call_wants_keys(call)) {
+        store_release(rpc->config.store, call->snapshot);
+        call->snapshot = NULL;
+        call_wait_for_keys(call);
+        return;
+    }
+    call->revision = store_snapshot_revision(call->snapshot);
+    call_finish(call);
+}
+
+/* -------------------------------------------------------------------- keys */
+
+bool call_wants_keys(const struct rpc_call *call)
+{
+    return status_ok(&call->status) && call->want > call->key_count;
+}
+
+static void end_without_key(struct rpc_call *call)
+{
+    struct rpc *rpc = call->rpc;
+
+    call_rewind(call);
+    if (atomic_load(&rpc->draining)) {
+        status_retry(&call->status, MX_UNAVAILABLE, "DRAINING", RETRY_DRAIN_MS,
+                     "the server is stopping");
+    } else {
+        status_retry(&call->status, MX_RESOURCE_EXHAUSTED, "KEY_POOL_EMPTY",
+                     key_pool_retry_ms(rpc->config.pool, call->want_kind),
+                     "no spare %s key was ready in time", key_kind_name(call->want_kind));
+    }
+    call_finish(call);
+}
+
+static void key_arrived(struct key_wait *wait, struct key *key)
+{
+    struct rpc_call *call = (struct rpc_call *) ((char *) wait - offsetof(struct rpc_call, wait));
+
+    if (key == NULL) {
+        end_without_key(call);
+        return;
+    }
+    call->keys[call->key_count++] = key;
+    call_wait_for_keys(call);
+}
+
+void call_wait_for_keys(struct rpc_call *call)
+{
+    struct rpc *rpc = call->rpc;
+
+    if (call->key_count == call->want) {
+        call_rewind(call);
+        if (call->row->access == RPC_CHANGE) {
+            writer_resubmit(rpc->writer, call);
+        } else {
+            waiter_run(rpc->waiter, call);
+        }
+        return;
+    }
+    call->wait = (struct key_wait){ .kind = call->want_kind,
+                                    .deadline_ms = call->deadline_ms,
+                                    .done = key_arrived };
+    if (atomic_load(&rpc->draining) || !key_pool_wait(rpc->config.pool, &call->wait)) {
+        end_without_key(call);
+        return;
+    }
+    waiter_poke(rpc->waiter);
+}
+
+bool call_want_keys(struct rpc_call *call, enum key_kind kind, unsigned count)
+{
+    if (call->validate_only) {
+        return true;
+    }
+    if (call->keys == NULL) {
+        call->keys = arena_alloc(call->arena, count * sizeof(*call->keys));
+    }
+    call->want_kind = kind;
+    call->want = count;
+    while (call->key_count < count) {
+        struct key *key = key_pool_try_take(call->rpc->config.pool, kind);
+
+        if (key == NULL) {
+            return false;
+        }
+        call->keys[call->key_count++] = key;
+    }
+    return true;
+}
+
+const struct key *call_take_key(struct rpc_call *call)
+{
+    return call->keys_used < call->key_count ? call->keys[call->keys_used++] : NULL;
+}
+
+/* -------------------------------------------------------------- what is asked */
+
+const void *call_request(const struct rpc_call *call)
+{
+    return call->request;
+}
+
+struct model *call_model(struct rpc_call *call)
+{
+    return &call->model;
+}
+
+struct status *call_status(struct rpc_call *call)
+{
+    return &call->status;
+}
+
+struct arena *call_arena(struct rpc_call *call)
+{
+    return call->arena;
+}
+
+const struct settings *call_settings(const struct rpc_call *call)
+{
+    return call->rpc->config.settings;
+}
+
+const struct principal *call_principal(const struct rpc_call *call)
+{
+    return call->principal;
+}
+
+bool call_validates_only(const struct rpc_call *call)
+{
+    return call->validate_only;
+}
+
+bool call_covers(struct rpc_call *call, const char *domain)
+{
+    if (principal_covers(call->principal, domain)) {
+        return true;
+    }
+    status_fail(&call->status, MX_PERMISSION_DENIED, "DOMAIN_OUT_OF_SCOPE",
+                "%s may not administer domain '%s'", call->principal->name, domain);
+    return false;
+}
+
+struct vault *call_vault(struct rpc_call *call)
+{
+    return call->rpc->config.vault;
+}
+
+/* -------------------------------------------------------------- the answer */
+
+static void add_segment(struct rpc_call *call, const uint8_t *data, size_t len)
+{
+    struct segment *part;
+
+    if (len == 0) {
+        return;
+    }
+    part = arena_alloc(call->arena, sizeof(*part));
+    part->data = data;
+    part->len = len;
+    *call->end = part;
+    call->end = &part->next;
+    call->message_len += len;
+}
+
+void call_answer(struct rpc_call *call, const ProtobufCMessage *response)
+{
+    size_t len = protobuf_c_message_get_packed_size(response);
+    uint8_t *packed = arena_alloc(call->arena, len);
+
+    add_segment(call, packed, protobuf_c_message_pack(response, packed));
+}
+
+void call_answer_field(struct rpc_call *call, unsigned number, struct slice packed)
+{
+    uint8_t *head = arena_alloc(call->arena, 2 * VARINT_SIZE_MAX);
+    uint8_t *at = varint_put(head, (uint64_t) number << 3 | 2); /* 2: a run of bytes */
+
+    at = varint_put(at, packed.len);
+    add_segment(call, head, (size_t) (at - head));
+    add_segment(call, packed.data, packed.len);
+}
+
+/* ------------------------------------------------------------------- files */
+
+static bool has_key_directory(const struct rpc_call *call)
+{
+    return call->rpc->config.keydir != NULL;
+}
+
+static void add_file(struct rpc_call *call, const char *name, struct secret *pem)
+{
+    if (call->job == NULL) {
+        call->job = calloc(1, sizeof(*call->job));
+    }
+    if (call->job == NULL || !keydir_job_add(call->job, name, pem)) {
+        secret_free(pem);
+        status_fail(&call->status, MX_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY",
+                    "out of memory for key file '%s'", name);
+    }
+}
+
+void call_write_key_file(struct rpc_call *call, const char *name, const struct key *key,
+                         const char *selector_ascii, const char *domain_ascii)
+{
+    struct secret pem = { NULL, 0 };
+    struct mx_error err;
+
+    if (!has_key_directory(call) || call->validate_only) {
+        return;
+    }
+    if (key_pem(key, selector_ascii, domain_ascii, call->model.now_us, &pem, &err) != MX_OK) {
+        status_error(&call->status, &err);
+        return;
+    }
+    add_file(call, name, &pem);
+}
+
+void call_retire_key_file(struct rpc_call *call, const char *name)
+{
+    struct secret none = { NULL, 0 };
+
+    if (has_key_directory(call) && !call->validate_only && name[0] != '\0') {
+        add_file(call, name, &none);
+    }
+}
+
+/* ------------------------------------------------------------------ server */
+
+void call_server(struct rpc_call *call, struct call_server_info *info_out)
+{
+    const struct rpc_config *config = &call->rpc->config;
+
+    memset(info_out, 0, sizeof(*info_out));
+    info_out->version = config->version;
+    info_out->start_us = call->rpc->start_us;
+    info_out->position = store_snapshot_position(call->snapshot);
+    info_out->revision = info_out->position.revision;
+    info_out->pool = config->pool;
+    info_out->message_bytes = config->settings->limits.message_bytes;
+    info_out->descriptor_set = config->descriptor_set;
+    info_out->serving = rpc_is_serving(call->rpc);
+}

@@ -1,0 +1,120 @@
+/*
+ * A call as a handler sees it.
+ *
+ * The dispatcher has unpacked and checked the request, identified and
+ * authorised the caller, pinned a snapshot or opened a request on the draft. A
+ * handler reads the request, asks and changes the model, and gives the answer.
+ * It acquires nothing and has no cleanup: what it allocates is in the arena,
+ * what it changes is undone if the call's status is not OK when it returns.
+ *
+ * An allocation that meets the arena's limit does not return; the dispatcher
+ * answers RESOURCE_EXHAUSTED.
+ */
+#pragma once
+
+#include "auth/principal.h"
+#include "keys/key.h"
+#include "keys/vault.h"
+#include "model/record.h"
+
+#include <protobuf-c/protobuf-c.h>
+
+struct rpc_call;
+
+enum rpc_access {
+    RPC_READ,   /* answered from a snapshot, in the transport's callback */
+    RPC_CHANGE, /* done by the writer */
+};
+
+/* One operation: a row of a handler's table. `name` as in the service of its descriptor. */
+struct rpc_row {
+    const char *name;
+    void (*handle)(struct rpc_call *call);
+    enum rpc_access access;
+    enum role role;
+    bool key_reader; /* needs the right to see private keys, whatever the role */
+    bool secret;     /* the answer holds a secret: wiped after sending, audited */
+};
+
+/* One service's operations; rows end with a NULL name. */
+struct rpc_table {
+    const ProtobufCServiceDescriptor *service;
+    const struct rpc_row *rows;
+};
+
+/* --------------------------------------------------------------- what is asked */
+
+/* The unpacked request message of the operation; its type is the operation's. */
+const void *call_request(const struct rpc_call *call);
+struct model *call_model(struct rpc_call *call);
+struct status *call_status(struct rpc_call *call);
+struct arena *call_arena(struct rpc_call *call);
+const struct settings *call_settings(const struct rpc_call *call);
+const struct principal *call_principal(const struct rpc_call *call);
+bool call_validates_only(const struct rpc_call *call);
+
+/* Reports PERMISSION_DENIED unless the caller's scope covers the domain (a name). */
+bool call_covers(struct rpc_call *call, const char *domain);
+
+/* ---------------------------------------------------------------- the answer */
+
+/* Adds a response message of the operation (or a part of it). */
+void call_answer(struct rpc_call *call, const ProtobufCMessage *response);
+/* Adds a field that is a packed message; bytes borrowed until the call ends: from the view, or
+ * from the arena. */
+void call_answer_field(struct rpc_call *call, unsigned number, struct slice packed);
+
+/* -------------------------------------------------------------------- keys */
+
+/*
+ * Makes sure that `count` new keys of a kind are at hand, to be had from call_take_key(). False:
+ * they are not, the handler returns; the dispatcher waits for keys outside of any lock and then
+ * calls the handler again from the start. To be asked for once, after all cheap checks. With
+ * `validate_only` it is true and call_take_key() gives NULL.
+ */
+bool call_want_keys(struct rpc_call *call, enum key_kind kind, unsigned count);
+/* Still the call's: destroyed with it, or given back if the call is refused. */
+const struct key *call_take_key(struct rpc_call *call);
+
+struct vault *call_vault(struct rpc_call *call);
+/* Writes the key's file, if there is a key directory, after the commit and before the answer.
+ * `name` as keydir_file_name(). */
+void call_write_key_file(struct rpc_call *call, const char *name, const struct key *key,
+                         const char *selector_ascii, const char *domain_ascii);
+/* Moves the file to old/, likewise. */
+void call_retire_key_file(struct rpc_call *call, const char *name);
+
+/* ------------------------------------------------------------------- lists */
+
+/* Where a page of a list begins and how long it may be. */
+struct call_page {
+    const struct store_view *view; /* of the list's snapshot */
+    struct slice after;            /* continue behind this key; len 0: the first page */
+    size_t size;                   /* largest number of records */
+};
+
+/* A page takes no more records than fit this many bytes (but one at least), so that an answer of a
+ * list stays well below what a client accepts. */
+#define CALL_PAGE_BYTES_MAX ((size_t) 1024 * 1024)
+/* Keys that one call walks at most when it filters; then the page ends, maybe empty. */
+#define CALL_PAGE_STEPS_MAX 20000
+
+/* Reads page_size and page_token; false: reported. The model's view becomes the list's snapshot. */
+bool call_page_begin(struct rpc_call *call, uint32_t page_size, const char *page_token,
+                     struct call_page *page_out);
+/* The token for the page that follows `last` (the last key looked at). */
+const char *call_page_token(struct rpc_call *call, struct slice last);
+
+/* ------------------------------------------------------------------ server */
+
+struct call_server_info {
+    const char *version;
+    int64_t start_us;
+    uint64_t revision;
+    struct position position;
+    struct key_pool *pool;
+    size_t message_bytes;
+    struct slice descriptor_set;
+    bool serving;
+};
+void call_server(struct rpc_call *call, struct call_server_info *info_out);

@@ -1,0 +1,169 @@
+/*
+ * What the files of rpc/ share: the call, the dispatcher, and who does what.
+ * Included by nobody else.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/digest.h"
+#include "base/status.h"
+#include "keys/keydir.h"
+#include "keys/pool.h"
+#include "mxadm/v1/rpc.pb-c.h"
+#include "rpc/call.h"
+#include "rpc/rpc.h"
+#include "store/store.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdatomic.h>
+
+/* What one call may allocate: a full batch of the largest message, unpacked, with its answer. */
+#define CALL_MEMORY_MAX ((size_t) 64 * 1024 * 1024)
+/* Calls kept for reuse; more are freed. Twice the default number of contexts. */
+#define CALLS_KEPT_MAX  512
+#define CALL_KEYS_MAX   4096
+#define REQUEST_ID_SIZE 16
+/* "uid:4294967295", 0x00, the client's 16 bytes */
+#define CALL_ID_MAX       64
+#define CALL_FALLBACK_MAX 80
+#define TIMEOUT_MAX_MS    ((int64_t) 3600 * 1000)
+/* How long a client is asked to wait before it tries again, when nothing better is known. */
+#define RETRY_QUEUE_MS 50
+#define RETRY_DRAIN_MS 1000
+
+/* A run of the answer's message. */
+struct segment {
+    struct segment *next;
+    const uint8_t *data;
+    size_t len;
+};
+
+struct rpc_call {
+    struct rpc *rpc;
+    struct rpc_exchange *exchange; /* NULL once answered */
+    struct arena *arena;
+    jmp_buf escape;
+
+    const struct rpc_row *row; /* NULL until found */
+    const char *method;        /* in the arena; "" until known */
+    struct principal *principal;
+    bool counted; /* in principal->in_flight */
+    Mxadm__V1__Request *envelope;
+    ProtobufCMessage *request;
+    int64_t start_us;
+    int64_t deadline_ms;
+    bool validate_only;
+    uint64_t if_revision;
+    uint64_t min_revision;
+
+    struct status status;
+    struct model model;
+    struct store_snapshot *snapshot; /* of a read */
+
+    struct segment *first;
+    struct segment **end;
+    size_t message_len;
+    uint64_t revision; /* Response.revision */
+    Mxadm__V1__PlannedChange *planned;
+    size_t planned_count;
+    struct slice packed; /* of a change: the whole answer; replayed or to be remembered */
+
+    struct key **keys; /* at hand; in the arena */
+    unsigned key_count;
+    unsigned keys_used;
+    bool keys_spent; /* they may be in the store: never again for others */
+    enum key_kind want_kind;
+    unsigned want; /* more than key_count: the handler left to wait for them */
+    struct key_wait wait;
+
+    struct keydir_job *job;
+    uint8_t fallback[CALL_FALLBACK_MAX]; /* a bare status, for when the arena is full */
+
+    uint8_t id[CALL_ID_MAX];
+    size_t id_len; /* 0: has no request id */
+    uint8_t digest[DIGEST_SIZE];
+    bool kept;
+    unsigned attempts;
+
+    struct rpc_call *next;
+};
+
+struct service {
+    const ProtobufCServiceDescriptor *descriptor;
+    const struct rpc_row **rows; /* by index of the method; NULL: not built */
+    size_t name_len;
+};
+
+struct rpc {
+    struct rpc_config config;
+    struct service *services;
+    size_t service_count;
+    int64_t start_us;
+    atomic_bool draining;
+    atomic_bool transport_failed;
+    atomic_bool keydir_failed;
+
+    pthread_mutex_t calls_lock;
+    pthread_cond_t calls_none;   /* live became 0 */
+    struct rpc_call *calls_free; /* protected by calls_lock */
+    unsigned calls_kept;         /* protected by calls_lock */
+    unsigned live;               /* calls not yet answered; protected by calls_lock */
+
+    struct writer *writer;
+    struct waiter *waiter;
+    struct pages *pages;
+};
+
+/* ---------------------------------------------------------------- call.c */
+
+/* A fresh call for an exchange; NULL when out of memory. */
+struct rpc_call *call_begin(struct rpc *rpc, struct rpc_exchange *exchange);
+/* Answers with what the call has come to, releases all that it holds. The call is gone. */
+void call_finish(struct rpc_call *call);
+/* Forgets what a run of the handler left, so that it can be run again. Keys at hand stay. */
+void call_rewind(struct rpc_call *call);
+/* Runs the handler on `model.view` (and draft), with the arena's escape set. */
+void call_handle(struct rpc_call *call);
+/* Whether the handler left to wait for keys; then it waits now, or the status says why not. */
+bool call_wants_keys(const struct rpc_call *call);
+void call_wait_for_keys(struct rpc_call *call);
+/* A read on the newest snapshot (or its list's), to its end: answered or waiting. */
+void call_run_read(struct rpc_call *call);
+
+/* -------------------------------------------------------------- answer.c */
+
+/* The packed answer of a call as it stands. False: out of memory. */
+bool answer_pack(struct rpc_call *call, struct slice *packed_out);
+/* Packs straight into the transport's buffer. False: out of memory. */
+bool answer_send(struct rpc_call *call);
+
+/* -------------------------------------------------------------- writer.c */
+
+struct writer;
+MX_MUST_USE enum mx_code writer_create(struct rpc *rpc, struct writer **out, struct mx_error *err);
+/* False: the queue is full. */
+bool writer_submit(struct writer *writer, struct rpc_call *call);
+/* A call that waited for keys comes again; it has its place already. */
+void writer_resubmit(struct writer *writer, struct rpc_call *call);
+/* Does what is queued, then ends. */
+void writer_destroy(struct writer *writer);
+
+/* -------------------------------------------------------------- waiter.c */
+
+struct waiter;
+MX_MUST_USE enum mx_code waiter_create(struct rpc *rpc, struct waiter **out, struct mx_error *err);
+/* Until the newest revision is at least call->min_revision, or its deadline. False: full. */
+bool waiter_park(struct waiter *waiter, struct rpc_call *call);
+/* Runs a read on the waiter's thread, soon. */
+void waiter_run(struct waiter *waiter, struct rpc_call *call);
+/* There may be a new revision, a new deadline, or a reason to end all waiting (draining). */
+void waiter_poke(struct waiter *waiter);
+void waiter_destroy(struct waiter *waiter);
+
+/* --------------------------------------------------------------- pages.c */
+
+struct pages;
+struct pages *pages_create(struct store *store, unsigned limit);
+void pages_destroy(struct pages *pages);
+void pages_expire(struct pages *pages);
