@@ -120,7 +120,7 @@ static const char *check_component(const char *name, size_t len)
     if (len == 0) {
         return "has an empty part between slashes";
     }
-    if (strncmp(name, "..", len) == 0 && len <= 2) {
+    if (strncmp(name, "..", len) == 0) {
         return "has \".\" or \"..\" as a part between slashes";
     }
     return NULL;

@@ -274,6 +274,7 @@ static const char *first_separator(const char *value, const struct name_policy *
 {
     const char *found = NULL;
 
+    *at_out = NULL;
     for (size_t i = 0; i < policy->separator_count; i++) {
         const char *at = strstr(value, policy->separators[i]);
 

@@ -347,7 +347,8 @@ static void rule_6_5_01_spf_names_public_addresses_once_in_the_order_of_the_sett
         "::ffff:127.0.0.1",
         "ff02::1",
     };
-    static const char *const kept[] = { "172.32.0.1", "100.128.0.1", "11.0.0.0", "192.169.0.1" };
+    static const char *const kept[] = { "172.15.255.255", "172.32.0.1", "100.128.0.1", "11.0.0.0",
+                                        "192.169.0.1" };
     const char *nat[] = { "198.51.100.7" };
 
     f->listeners[0].ip_count = 1;
