@@ -105,15 +105,24 @@ static enum mx_code lock_state(struct daemon *daemon, struct mx_error *err)
 }
 
 static enum mx_code load_entry(void *context, struct store_draft *draft, struct slice key,
-                               struct slice before, struct slice after, struct mx_error *err)
+                               struct slice value, struct mx_error *err)
 {
     (void) context;
-    return record_derive(draft, key, before, after, err);
+    return record_derive(draft, key, slice_of(NULL, 0), value, err);
+}
+
+static enum mx_code load_edit(void *context, struct store_draft *draft,
+                              const struct backend_edit *edit, struct mx_error *err)
+{
+    (void) context;
+    return record_derive(draft, slice_of(edit->key, edit->key_len),
+                         slice_of(edit->before, edit->before_len),
+                         slice_of(edit->after, edit->after_len), err);
 }
 
 static enum mx_code open_store(struct daemon *daemon, struct mx_error *err)
 {
-    static const struct store_loader loader = { load_entry, NULL };
+    static const struct store_loader loader = { .entry = load_entry, .edit = load_edit };
     char path[PATH_MAX];
     enum mx_code code = path_in_state(daemon->settings, "mxadm.db", path, err);
 
@@ -171,13 +180,11 @@ static enum mx_code start_pool(struct daemon *daemon, struct mx_error *err)
 
 static enum mx_code write_missing_key(struct daemon *daemon, struct model *model,
                                       struct keydir_reconcile *reconcile,
-                                      const Mxadm__V1__DkimSelector *selector,
-                                      struct mx_error *err)
+                                      const Mxadm__V1__DkimSelector *selector, struct mx_error *err)
 {
     struct name_domain domain = { "", "" };
     struct secret pem = { NULL, 0 };
-    struct key *key =
-        dkim_unseal(model, daemon->vault, selector->domain, selector->name);
+    struct key *key = dkim_unseal(model, daemon->vault, selector->domain, selector->name);
     enum mx_code code;
 
     if (key == NULL) {
@@ -195,8 +202,7 @@ static enum mx_code write_missing_key(struct daemon *daemon, struct model *model
 
 /* Each selector's key has its file; returns how many were missing. */
 static enum mx_code reconcile_keys(struct daemon *daemon, struct keydir_reconcile *reconcile,
-                                   struct model *model, unsigned *written_out,
-                                   struct mx_error *err)
+                                   struct model *model, unsigned *written_out, struct mx_error *err)
 {
     struct record_key range = record_prefix(RECORD_DKIM_SELECTOR, NULL);
     struct store_cursor cursor;
@@ -205,8 +211,7 @@ static enum mx_code reconcile_keys(struct daemon *daemon, struct keydir_reconcil
 
     store_cursor_init(&cursor, model->view, record_slice(&range), slice_of(NULL, 0), false);
     while (code == MX_OK && store_cursor_next(&cursor, &entry)) {
-        Mxadm__V1__DkimSelector *selector =
-            record_unpack(model, RECORD_DKIM_SELECTOR, entry.value);
+        Mxadm__V1__DkimSelector *selector = record_unpack(model, RECORD_DKIM_SELECTOR, entry.value);
 
         if (selector->public_key_sha256.len == DIGEST_SIZE &&
             !keydir_reconcile_has(reconcile, selector->key_file,
@@ -296,8 +301,7 @@ static enum mx_code start_rpc(struct daemon *daemon, struct mx_error *err)
                                  .tables = handlers,
                                  .table_count = handlers_count,
                                  .version = MXADM_VERSION_STRING,
-                                 .descriptor_set =
-                                     slice_of(descriptor_set, descriptor_set_len) };
+                                 .descriptor_set = slice_of(descriptor_set, descriptor_set_len) };
 
     return rpc_create(&config, &daemon->rpc, err);
 }

@@ -2,9 +2,9 @@
  * Accounts: AccountAdd, AccountRemove, AccountGet, AccountList,
  * AccountTemplate.
  */
+#include "model/account.h"
 #include "handlers/handlers.h"
 #include "handlers/list.h"
-#include "model/account.h"
 #include "model/address.h"
 #include "model/domain.h"
 #include "model/fields.h"

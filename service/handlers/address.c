@@ -1,10 +1,10 @@
 /*
  * Addresses: AddressAdd, AddressRemove, AddressGet, AddressList, AddressLookup.
  */
+#include "model/address.h"
 #include "handlers/handlers.h"
 #include "handlers/list.h"
 #include "model/account.h"
-#include "model/address.h"
 #include "model/domain.h"
 #include "model/fields.h"
 
@@ -176,14 +176,14 @@ static void address_list(struct rpc_call *call)
         range = record_account_addresses(account, filter.domain);
         list.record = address_of_account;
     } else {
-        range = filter.domain == NULL
-                    ? record_prefix(RECORD_ADDRESS, NULL)
-                    : record_key(RECORD_ADDRESS, filter.domain, filter.prefix);
+        range = filter.domain == NULL ? record_prefix(RECORD_ADDRESS, NULL)
+                                      : record_key(RECORD_ADDRESS, filter.domain, filter.prefix);
         list.record = filter.scoped && filter.domain == NULL ? filtered_address : NULL;
     }
     list.range = record_slice(&range);
     response.next_page_token = (char *) list_page(&list, &page);
-    if ((account == NULL || filter.prefix[0] == '\0') && (!filter.scoped || filter.domain != NULL)) {
+    if ((account == NULL || filter.prefix[0] == '\0') &&
+        (!filter.scoped || filter.domain != NULL)) {
         response.total = record_count(model, &range);
     }
     call_answer(call, &response.base);

@@ -1,9 +1,9 @@
 /*
  * DKIM: DKIMAdd, DKIMRemove, DKIMList, DKIMKeyMake, DKIMKeyExport.
  */
+#include "model/dkim.h"
 #include "handlers/handlers.h"
 #include "handlers/list.h"
-#include "model/dkim.h"
 #include "model/dns.h"
 #include "model/domain.h"
 #include "model/fields.h"
@@ -30,12 +30,12 @@ static void dkim_add(struct rpc_call *call)
         return;
     }
     key = call_take_key(call);
-    call_answer_field(call, 1,
-                      dkim_put_new(model, call_vault(call), domain.ascii, selector, key));
+    call_answer_field(call, 1, dkim_put_new(model, call_vault(call), domain.ascii, selector, key));
     call_write_key_file(call, selector->key_file, key, selector->ascii_name, domain.ascii);
     if (key != NULL) {
-        response.record = dns_dkim_record(model->arena, domain.ascii, selector,
-                                          dkim_record_text(model, selector));
+        struct dns_selector published = { selector, dkim_record_text(model, selector) };
+
+        response.record = dns_dkim_record(model->arena, domain.ascii, &published);
     }
     call_answer(call, &response.base);
 }

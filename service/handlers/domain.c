@@ -2,13 +2,13 @@
  * Domains: DomainAdd, DomainGet, DomainList, DomainRemove, DomainRecords,
  * DomainTemplate.
  */
+#include "model/domain.h"
 #include "handlers/handlers.h"
 #include "handlers/list.h"
 #include "model/account.h"
 #include "model/address.h"
 #include "model/dkim.h"
 #include "model/dns.h"
-#include "model/domain.h"
 #include "model/fields.h"
 #include "settings/settings.h"
 
@@ -31,8 +31,7 @@ static void check_localpart(struct domain_add *add)
 {
     struct name_policy policy = domain_policy(add->domain);
     const char *separator = name_find_separator(add->localpart, &policy);
-    const char *canonical =
-        name_canonical_localpart(add->model->arena, add->localpart, &policy);
+    const char *canonical = name_canonical_localpart(add->model->arena, add->localpart, &policy);
 
     if (separator != NULL) {
         status_field(add->model->status, "localpart",
@@ -115,9 +114,9 @@ static void put_selectors(struct domain_add *add)
         Mxadm__V1__DkimSelector *selector = add->selectors[i];
         const struct key *key = call_take_key(add->call);
 
-        call_answer_field(add->call, 2,
-                          dkim_put_new(add->model, call_vault(add->call), add->name.ascii, selector,
-                                       key));
+        call_answer_field(
+            add->call, 2,
+            dkim_put_new(add->model, call_vault(add->call), add->name.ascii, selector, key));
         call_write_key_file(add->call, selector->key_file, key, selector->ascii_name,
                             add->name.ascii);
     }
@@ -229,12 +228,27 @@ static void domain_list(struct rpc_call *call)
     range = record_key(RECORD_DOMAIN, request->prefix, NULL);
     list.range = record_slice(&range);
     response.next_page_token = (char *) list_page(&list, &page);
-    response.total = scoped ? call_principal(call)->domain_count
-                            : record_count(call_model(call), &range);
+    response.total =
+        scoped ? call_principal(call)->domain_count : record_count(call_model(call), &range);
     call_answer(call, &response.base);
 }
 
 /* ----------------------------------------------------------- DomainRecords */
+
+/* The domain's selectors with the texts of their records. */
+static const struct dns_selector *dns_selectors(struct model *model, const char *domain,
+                                                size_t *count_out)
+{
+    Mxadm__V1__DkimSelector **all = dkim_all(model, domain, count_out);
+    struct dns_selector *selectors =
+        arena_alloc(model->arena, (*count_out + 1) * sizeof(*selectors));
+
+    for (size_t i = 0; i < *count_out; i++) {
+        selectors[i].record = all[i];
+        selectors[i].text = dkim_record_text(model, all[i]);
+    }
+    return selectors;
+}
 
 static void domain_records(struct rpc_call *call)
 {
@@ -242,7 +256,9 @@ static void domain_records(struct rpc_call *call)
     Mxadm__V1__DomainRecordsResponse response = MXADM__V1__DOMAIN_RECORDS_RESPONSE__INIT;
     struct model *model = call_model(call);
     struct dns_input input = { .settings = call_settings(call) };
+    struct dns_records records;
     struct name_domain name;
+    struct mx_error err;
 
     if (!field_domain(model, "domain", request->domain, &name) || !call_covers(call, name.name)) {
         return;
@@ -253,14 +269,21 @@ static void domain_records(struct rpc_call *call)
     }
     input.dnssec = request->dnssec;
     input.acme_account_uri = request->acme_account_uri;
-    input.selectors = dkim_all(model, name.name, &input.selector_count);
-    input.dkim_texts =
-        arena_alloc(model->arena, (input.selector_count + 1) * sizeof(*input.dkim_texts));
-    for (size_t i = 0; i < input.selector_count; i++) {
-        input.dkim_texts[i] = dkim_record_text(model, input.selectors[i]);
+    input.selectors = dns_selectors(model, name.name, &input.selector_count);
+    switch (dns_records(model->arena, &input, &records, &err)) {
+    case MX_OK:
+        response.records = records.records;
+        response.n_records = records.count;
+        response.zone = records.zone;
+        call_answer(call, &response.base);
+        break;
+    case MX_INVALID_ARGUMENT:
+        status_field(model->status, "acme_account_uri", "%s", err.message);
+        break;
+    default:
+        status_error(model->status, &err);
+        break;
     }
-    dns_records(model->arena, &input, &response);
-    call_answer(call, &response.base);
 }
 
 /* ---------------------------------------------------------- DomainTemplate */

@@ -9,8 +9,8 @@
 
 struct list {
     struct rpc_call *call;
-    struct slice range;  /* keys to walk */
-    unsigned number;     /* field of the response that repeats the record */
+    struct slice range; /* keys to walk */
+    unsigned number;    /* field of the response that repeats the record */
     /*
      * The packed record of an entry, or false to leave it out. NULL: the entry's value. `*skip_to`
      * may be set to a key to go on from (a filter that knows that nothing before it fits).

@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* mox-behaviour 1.5-01, 1.5-03 */
-#define JUNK_REGEXP "^(junk|spam)"
+#define JUNK_REGEXP    "^(junk|spam)"
 #define NEUTRAL_REGEXP "^(inbox|introbox|neutral|postmaster|dmarc|tlsrpt|rejects)"
 #define SUBJECT_PASS_S ((int64_t) 12 * 3600)
 
@@ -45,8 +45,7 @@ Mxadm__V1__Account *account_template(struct model *model, const char *name, cons
     account->domain = (char *) domain;
     account->rejects_mailbox = (char *) "Rejects";
     account->no_custom_password = true;
-    account->subject_pass_period =
-        arena_alloc(model->arena, sizeof(*account->subject_pass_period));
+    account->subject_pass_period = arena_alloc(model->arena, sizeof(*account->subject_pass_period));
     google__protobuf__duration__init(account->subject_pass_period);
     account->subject_pass_period->seconds = SUBJECT_PASS_S;
 

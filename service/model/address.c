@@ -22,8 +22,7 @@ struct record_key address_key(struct model *model, const Mxadm__V1__Domain *doma
                               const struct name_address *address)
 {
     return record_key(RECORD_ADDRESS, domain->name,
-                      address->catchall ? RECORD_CATCHALL
-                                        : canonical_text(model, domain, address));
+                      address->catchall ? RECORD_CATCHALL : canonical_text(model, domain, address));
 }
 
 static const char *canonical_address(struct model *model, const Mxadm__V1__Domain *domain,
@@ -131,14 +130,14 @@ bool address_check_free(struct model *model, const char *field, const Mxadm__V1_
     }
     other = record_load(model, RECORD_ADDRESS, &key);
     if (other != NULL) {
-        return in_use(model, name,
-                      arena_printf(model->arena, "%s of account '%s'",
-                                   address_is_report(other->kind)
-                                       ? arena_printf(model->arena, "the %s of domain '%s' and",
-                                                      address_kind_words(other->kind),
-                                                      other->report_domain)
-                                       : "an address",
-                                   other->account));
+        return in_use(
+            model, name,
+            arena_printf(model->arena, "%s of account '%s'",
+                         address_is_report(other->kind)
+                             ? arena_printf(model->arena, "the %s of domain '%s' and",
+                                            address_kind_words(other->kind), other->report_domain)
+                             : "an address",
+                         other->account));
     }
     if (is_host_report(model, address)) {
         return in_use(model, name, "the host's TLS report address by the settings");

@@ -14,11 +14,9 @@
 /* Names by year and letters, "2026a" to "2026zz": enough for a rotation a day. */
 #define LETTERS 26
 
-_Static_assert((int) KEY_RSA2048 ==
-                   (int) MXADM__V1__DKIM_SELECTOR__ALGORITHM__ALGORITHM_RSA2048,
+_Static_assert((int) KEY_RSA2048 == (int) MXADM__V1__DKIM_SELECTOR__ALGORITHM__ALGORITHM_RSA2048,
                "kinds are numbered alike");
-_Static_assert((int) KEY_ED25519 ==
-                   (int) MXADM__V1__DKIM_SELECTOR__ALGORITHM__ALGORITHM_ED25519,
+_Static_assert((int) KEY_ED25519 == (int) MXADM__V1__DKIM_SELECTOR__ALGORITHM__ALGORITHM_ED25519,
                "kinds are numbered alike");
 
 /* ------------------------------------------------------------------- names */
@@ -370,10 +368,10 @@ struct key *dkim_unseal(struct model *model, struct vault *vault, const char *do
 
 const char *dkim_record_text(struct model *model, const Mxadm__V1__DkimSelector *selector)
 {
-    const char *text = key_dkim_record(
-        model->arena, (enum key_kind) selector->algorithm, selector->public_key.data,
-        selector->public_key.len,
-        selector->state == MXADM__V1__DKIM_SELECTOR__STATE__STATE_RETIRED);
+    const char *text =
+        key_dkim_record(model->arena, (enum key_kind) selector->algorithm,
+                        selector->public_key.data, selector->public_key.len,
+                        selector->state == MXADM__V1__DKIM_SELECTOR__STATE__STATE_RETIRED);
 
     return text == NULL ? "" : text;
 }

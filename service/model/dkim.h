@@ -18,7 +18,7 @@
 #define DKIM_EXPIRATION_S ((int64_t) 72 * 3600)
 /* RFC 6376 section 3.5: "x=" is a number of seconds; ten years is a slip of the pen. */
 #define DKIM_EXPIRATION_MAX_S ((int64_t) 10 * 366 * 24 * 3600)
-#define DKIM_HEADERS_MAX 100
+#define DKIM_HEADERS_MAX      100
 
 /* The selectors that a new domain gets, the first signing, named by year and letter; names used
  * before are passed over. Not stored, without keys. */

@@ -40,8 +40,7 @@ Mxadm__V1__Domain *domain_require(struct model *model, const char *name)
 struct name_policy domain_policy(const Mxadm__V1__Domain *domain)
 {
     return (struct name_policy){ (const char *const *) domain->localpart_separators,
-                                 domain->n_localpart_separators,
-                                 domain->localpart_case_sensitive };
+                                 domain->n_localpart_separators, domain->localpart_case_sensitive };
 }
 
 /* ---------------------------------------------------------------- template */
@@ -49,8 +48,8 @@ struct name_policy domain_policy(const Mxadm__V1__Domain *domain)
 static Mxadm__V1__ReportAddress *report_address(struct model *model, const char *localpart,
                                                 const char *account, const char *mailbox)
 {
-    Mxadm__V1__ReportAddress *report = new_message(
-        model, sizeof(*report), &mxadm__v1__report_address__descriptor);
+    Mxadm__V1__ReportAddress *report =
+        new_message(model, sizeof(*report), &mxadm__v1__report_address__descriptor);
 
     report->localpart = (char *) localpart;
     report->account = (char *) account;
@@ -95,8 +94,7 @@ static Mxadm__V1__MtaSts *mta_sts(struct model *model)
 Mxadm__V1__Domain *domain_template(struct model *model, const struct name_domain *domain,
                                    const char *account)
 {
-    Mxadm__V1__Domain *record =
-        new_message(model, sizeof(*record), &mxadm__v1__domain__descriptor);
+    Mxadm__V1__Domain *record = new_message(model, sizeof(*record), &mxadm__v1__domain__descriptor);
     const char *client = arena_printf(model->arena, "mail.%s", domain->name);
     struct name_domain parsed;
 
@@ -122,10 +120,16 @@ Mxadm__V1__Domain *domain_template(struct model *model, const struct name_domain
 static void put_report(struct model *model, const Mxadm__V1__Domain *domain,
                        const Mxadm__V1__ReportAddress *report, Mxadm__V1__Address__Kind kind)
 {
-    struct name_address address = { .localpart = report->localpart,
-                                    .domain = { domain->name, domain->ascii_name } };
-    Mxadm__V1__Address *record = address_new(model, domain, &address, report->account, kind);
+    struct name_address address = { .domain = { domain->name, domain->ascii_name } };
+    Mxadm__V1__Address *record;
+    const char *wrong = name_parse_localpart(model->arena, report->localpart, &address.localpart);
 
+    if (wrong != NULL) {
+        status_fail(model->status, MX_INTERNAL, "REPORT_LOCALPART", "report localpart '%s' %s",
+                    report->localpart, wrong);
+        return;
+    }
+    record = address_new(model, domain, &address, report->account, kind);
     record->mailbox = report->mailbox;
     record->report_domain = domain->name;
     (void) address_put(model, domain, &address, record);

@@ -10,8 +10,7 @@ bool field_domain(struct model *model, const char *field, const char *text,
                   struct name_domain *out);
 bool field_selector(struct model *model, const char *field, const char *text,
                     struct name_domain *out);
-bool field_account(struct model *model, const char *field, const char *text,
-                   const char **name_out);
+bool field_account(struct model *model, const char *field, const char *text, const char **name_out);
 bool field_localpart(struct model *model, const char *field, const char *text,
                      const char **value_out);
 /* "localpart@domain"; "@domain" too if `catchall`. */
