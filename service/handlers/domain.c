@@ -270,19 +270,15 @@ static void domain_records(struct rpc_call *call)
     input.dnssec = request->dnssec;
     input.acme_account_uri = request->acme_account_uri;
     input.selectors = dns_selectors(model, name.name, &input.selector_count);
-    switch (dns_records(model->arena, &input, &records, &err)) {
-    case MX_OK:
+    if (dns_records(model->arena, &input, &records, &err) == MX_OK) {
         response.records = records.records;
         response.n_records = records.count;
         response.zone = records.zone;
         call_answer(call, &response.base);
-        break;
-    case MX_INVALID_ARGUMENT:
+    } else if (err.code == MX_INVALID_ARGUMENT) {
         status_field(model->status, "acme_account_uri", "%s", err.message);
-        break;
-    default:
+    } else {
         status_error(model->status, &err);
-        break;
     }
 }
 
