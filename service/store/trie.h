@@ -1,0 +1,103 @@
+/*
+ * An ordered map from byte keys to byte values in versions that share what they
+ * have in common: a qp-trie (a radix tree over half bytes, "nibbles", whose
+ * branches hold only the children that exist), changed by path copying.
+ *
+ * Words:
+ *   root        one version of the map; NULL is the empty one. Its shape depends
+ *               on its keys alone, not on the way it came to be.
+ *   generation  a number that only grows. A node carries the one it was born in.
+ *   young       born in the open generation. Only the one version that is being
+ *               edited can have such a node, so it is changed in place.
+ *   dead        taken out of the edited version, but older than the open
+ *               generation: an older version may still have it.
+ *
+ * Nodes are not counted. A node is pointed to only by nodes born no earlier, so
+ * a walk that turns back at an older node sees all of what is younger. What is
+ * dead is listed, and whoever knows which versions live frees it from the list.
+ *
+ * Keys are at most STORE_KEY_MAX and values at most STORE_VALUE_MAX bytes: the
+ * caller has looked.
+ */
+#pragma once
+
+#include "store/store.h"
+
+#include <stdatomic.h>
+
+struct trie_node; /* a branch or a leaf */
+struct trie_leaf;
+
+/* A list of dead nodes. Zeroed: empty. */
+struct trie_nodes {
+    struct trie_node **at;
+    size_t len;
+    size_t capacity;
+};
+
+/* A version being edited. */
+struct trie {
+    struct trie_node *root;
+    uint64_t generation; /* the open one; at least 1 */
+    struct trie_nodes dead;
+    atomic_size_t *memory; /* borrowed; bytes of all nodes, written by the editing thread only */
+};
+
+enum trie_result {
+    TRIE_CHANGED,
+    TRIE_SAME,      /* it was so already; nothing was copied */
+    TRIE_NO_MEMORY, /* content as before; what was copied so far is in order */
+};
+
+/* ------------------------------------------------------------------ reading */
+
+/* The key's leaf, or NULL. */
+const struct trie_leaf *trie_find(const struct trie_node *root, struct slice key);
+
+/* The leaf with the least key >= `key`, or > `key` if `after`; NULL if there is none. */
+const struct trie_leaf *trie_seek(const struct trie_node *root, struct slice key, bool after);
+
+/* How many keys start with the prefix. */
+uint64_t trie_count(const struct trie_node *root, struct slice prefix);
+
+/* Borrowed from the leaf. The data is never NULL. */
+struct slice trie_leaf_key(const struct trie_leaf *leaf);
+struct slice trie_leaf_value(const struct trie_leaf *leaf);
+bool trie_leaf_durable(const struct trie_leaf *leaf);
+
+/* ------------------------------------------------------------------ writing */
+
+MX_MUST_USE enum trie_result trie_put(struct trie *trie, struct slice key, struct slice value,
+                                      bool durable);
+MX_MUST_USE enum trie_result trie_delete(struct trie *trie, struct slice key);
+
+/* Takes out everything; every node that is not young is dead. False: out of memory, unchanged. */
+MX_MUST_USE bool trie_clear(struct trie *trie);
+
+/*
+ * Goes back to an earlier state of the same trie, as it was before the generation `oldest`:
+ * its root then, and the length of its list of dead nodes.
+ */
+void trie_rollback(struct trie *trie, struct trie_node *root, size_t dead_len, uint64_t oldest);
+
+/* Calls `visit` for each leaf born in `oldest` or later, in order of keys. */
+void trie_each_young(const struct trie_node *root, uint64_t oldest,
+                     void (*visit)(void *context, const struct trie_leaf *leaf), void *context);
+
+/* Frees every node under the root. */
+void trie_free(struct trie_node *root, atomic_size_t *memory);
+
+/* --------------------------------------------------------------- dead nodes */
+
+/* Frees the nodes born after `generation`; the others stay on the list. */
+void trie_nodes_free_born_after(struct trie_nodes *nodes, uint64_t generation,
+                                atomic_size_t *memory);
+
+/* Moves all of `from` to `to`. False: out of memory, nothing moved. */
+MX_MUST_USE bool trie_nodes_move(struct trie_nodes *to, struct trie_nodes *from);
+
+/* The node as a leaf; NULL: it is a branch. */
+const struct trie_leaf *trie_nodes_leaf(const struct trie_nodes *nodes, size_t index);
+
+/* Frees the list, not the nodes. */
+void trie_nodes_fini(struct trie_nodes *nodes);
