@@ -60,18 +60,24 @@ struct store_entry {
 };
 
 /*
- * Called at open for each durable entry, in order of keys, so that the model adds derived entries
- * to the draft. An error stops the open with it.
+ * What the model does to derived entries when durable ones come from the backend instead of from
+ * itself. Everything is borrowed for the call. An error stops what is going on, and is its error.
+ * A function that is NULL has nothing to do.
  */
 struct store_loader {
+    /* For each entry of an image, in order of keys; the entry is in the draft already. */
     enum mx_code (*entry)(void *context, struct store_draft *draft, struct slice key,
                           struct slice value, struct mx_error *err);
+    /* For each edit that store_catch_up() finds, in order; the draft has it already. */
+    enum mx_code (*edit)(void *context, struct store_draft *draft, const struct backend_edit *edit,
+                         struct mx_error *err);
     void *context;
 };
 
 /*
  * Reads the whole image from the backend (borrowed, outlives the store) and publishes it.
- * MX_DATA_LOSS: what it holds is damaged.
+ * `loader` is copied; NULL: there are no derived entries.
+ * MX_DATA_LOSS: what the backend holds is damaged.
  */
 MX_MUST_USE enum mx_code store_open(struct backend *backend, const struct store_loader *loader,
                                     struct store **store_out, struct mx_error *err);
@@ -128,15 +134,21 @@ const struct store_view *store_draft_view(const struct store_draft *draft);
 /* The revision that the open request will be, if it is kept. */
 uint64_t store_draft_revision(const struct store_draft *draft);
 
-/* Opens a request; put and delete belong to it. One at a time. */
+/* Opens a request; put and delete belong to it and are legal within one only. One at a time. */
 void store_request_begin(struct store_draft *draft);
 
+/*
+ * Slices may be borrowed from the draft itself; what is borrowed from the entry that is replaced or
+ * removed ends with it. An error leaves the entry as it was; the request can go on or be undone.
+ * MX_INVALID_ARGUMENT: beyond STORE_KEY_MAX or STORE_VALUE_MAX.
+ */
 MX_MUST_USE enum mx_code store_put(struct store_draft *draft, struct slice key, struct slice value,
                                    struct mx_error *err);
 /* Deleting what is not there is fine. */
 MX_MUST_USE enum mx_code store_delete(struct store_draft *draft, struct slice key,
                                       struct mx_error *err);
-/* The same for derived entries. A key is durable or derived for all its life. */
+/* The same for derived entries. A key is durable or derived as long as it is there; to change or
+ * remove it as the other is MX_INTERNAL. */
 MX_MUST_USE enum mx_code store_put_derived(struct store_draft *draft, struct slice key,
                                            struct slice value, struct mx_error *err);
 MX_MUST_USE enum mx_code store_delete_derived(struct store_draft *draft, struct slice key,
@@ -161,28 +173,46 @@ struct store_request {
 };
 
 /*
- * Keeps the open request. If it changed nothing durable it takes no revision and
- * `*changed_out` is false (and a named request is still remembered, with its answer).
+ * Keeps the open request. If it changed nothing durable it takes no revision, what it did to
+ * derived entries is undone, and `*changed_out` is false (and a named request is still remembered,
+ * with its answer).
+ *   MX_RESOURCE_EXHAUSTED  with this request the group would be beyond the backend's limits, or
+ *                          memory is short. Roll the request back; what was kept before it can be
+ *                          committed, and the request be done again in the next draft.
+ *   MX_INVALID_ARGUMENT    the id is beyond BACKEND_REQUEST_ID_MAX, or a named request's digest is
+ *                          not DIGEST_SIZE long.
+ * After an error the request is still open.
  */
 MX_MUST_USE enum mx_code store_request_keep(struct store_draft *draft,
                                             const struct store_request *request, bool *changed_out,
                                             struct mx_error *err);
 
+/* How many requests have been kept that the commit will hand to the backend. */
+size_t store_draft_requests(const struct store_draft *draft);
+
 /*
  * Makes all kept requests durable and publishes them as one new snapshot; ends the draft and sets
- * the caller's pointer to NULL whatever comes out.
+ * the caller's pointer to NULL whatever comes out. No request is open.
  *   MX_OK           durable and visible.
  *   MX_ABORTED      certainly nothing applied: somebody else was first, or a request id is known.
  *                   Catch up (store_catch_up) and do the requests again.
  *   MX_UNAVAILABLE  it can't be known whether it was applied: the store looked and could not find
  *                   out; it is read-only from now on (store_is_read_only).
- *   others          certainly nothing applied.
+ *   others          certainly nothing applied: MX_RESOURCE_EXHAUSTED (beyond the engine's limits),
+ *                   MX_FAILED_PRECONDITION (backend or store takes no changes), MX_INTERNAL (the
+ *                   engine failed).
  * An "unknown" of the backend is looked into here: what turns out to be applied is MX_OK.
  */
 MX_MUST_USE enum mx_code store_commit(struct store *store, struct store_draft **draft,
                                       struct mx_error *err);
 
-/* Applies what others have appended to the backend since. Of use with a shared engine. */
+/*
+ * Applies what others have appended to the backend since, and publishes it as one new snapshot. No
+ * draft is open. If the history in between has been trimmed, the whole image is read again. An
+ * error leaves the store where it was:
+ *   MX_UNAVAILABLE  the backend can't be reached.
+ *   MX_DATA_LOSS    its history does not continue ours, or is damaged.
+ */
 MX_MUST_USE enum mx_code store_catch_up(struct store *store, struct mx_error *err);
 
 /* Whether changes are refused since the backend's state can't be known. Any thread. */

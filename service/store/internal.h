@@ -1,0 +1,103 @@
+/*
+ * What the files of the store share: nobody else includes this.
+ *
+ * The life of a node of the trie: born in a request of a draft; published with
+ * it, or freed with it. When a later version does without it, it is dead, and
+ * goes on the list of the snapshot that was the last to have it. When that
+ * snapshot is freed, what the next older one can't have (born after it) is
+ * freed with it, and the rest is the next older one's from then on. So a
+ * snapshot that is pinned for long retains what it needs and nothing else.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "store/store.h"
+#include "store/trie.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct store_view {
+    struct trie_node *const *root; /* of the trie or snapshot whose view it is */
+};
+
+struct store_snapshot {
+    struct store_view view;
+    struct trie_node *root;
+    struct position position;
+    atomic_size_t pins;
+    /* The rest is the writer's. */
+    uint64_t generation;          /* no node of it was born later */
+    struct trie_nodes dead;       /* what the next younger one does without */
+    struct store_snapshot *older; /* NULL: this is the oldest that lives */
+    struct store_snapshot *younger;
+};
+
+struct store {
+    struct backend *backend;
+    struct store_loader loader;
+    atomic_size_t memory;
+    atomic_bool read_only;
+    pthread_mutex_t current_lock;
+    struct store_snapshot *current; /* written under current_lock, by the writer only */
+    /* The rest is the writer's. */
+    struct store_draft *draft; /* the open one, or NULL */
+    uint64_t generation;       /* the newest */
+};
+
+/* The edits of the open request. */
+struct edit_list {
+    struct backend_edit *at;
+    size_t len;
+    size_t capacity; /* at least `changes`, so that collecting needs no memory */
+    size_t changes;  /* of durable entries, since the request began */
+    bool collected;  /* `at` is up to date */
+};
+
+/* The kept requests. Everything they point to is in the arena or in nodes of the trie. */
+struct group {
+    struct arena *arena;
+    struct backend_request *at;
+    size_t len;
+    size_t capacity;
+    size_t bytes;
+};
+
+struct store_draft {
+    struct store *store;
+    struct store_view view;
+    struct trie trie;
+    struct position position;    /* after the kept requests */
+    struct store_snapshot *base; /* the newest when it began; as the writer's, not pinned */
+    struct store_snapshot *next; /* what publishing needs, allocated before anything can be lost */
+    struct group group;
+    struct buffer change; /* the change being packed */
+    struct edit_list edits;
+    /* How things were when the open request began. */
+    bool request_open;
+    struct trie_node *request_root;
+    size_t request_dead_len;
+};
+
+/* ------------------------------------------------------------------ snapshot.c */
+
+/* An empty map at position zero. NULL: out of memory. */
+struct store_snapshot *snapshot_create(void);
+
+/* Makes the draft's state the newest snapshot. Can't fail. The draft is good for nothing after. */
+void snapshot_publish(struct store *store, struct store_draft *draft);
+
+/* Frees the newest and only snapshot. */
+void snapshot_destroy_last(struct store *store);
+
+/* --------------------------------------------------------------------- draft.c */
+
+/* Put without a record of the change, for images and histories: these are durable already. */
+enum mx_code draft_put(struct store_draft *draft, struct slice key, struct slice value,
+                       bool durable, struct mx_error *err);
+enum mx_code draft_delete(struct store_draft *draft, struct slice key, bool durable,
+                          struct mx_error *err);
+
+/* Frees the draft after publication or undoing. */
+void draft_destroy(struct store_draft *draft);
