@@ -248,12 +248,12 @@ static enum backend_result prepare_all(struct sqlite_backend *self, struct mx_er
 }
 
 /* Opens the file and finds the head; on failure the file is closed again. */
-static enum backend_result open_file(struct sqlite_backend *self, struct position *head_out,
-                                     struct mx_error *err)
+static enum backend_result open_file(struct sqlite_backend *self, enum sqlite_absence absence,
+                                     struct position *head_out, struct mx_error *err)
 {
     enum backend_result result = BACKEND_OK;
 
-    if (sqlite_open(&self->db, self->path, err) != MX_OK) {
+    if (sqlite_open(&self->db, self->path, absence, err) != MX_OK) {
         result = err->code == MX_DATA_LOSS ? BACKEND_CORRUPT : BACKEND_UNAVAILABLE;
     }
     if (result == BACKEND_OK) {
@@ -271,6 +271,44 @@ static enum backend_result open_file(struct sqlite_backend *self, struct positio
     return result;
 }
 
+/* The chain at a revision from base to head. */
+static enum backend_result chain_of(struct sqlite_backend *self, uint64_t revision,
+                                    uint8_t chain_out[DIGEST_SIZE], struct mx_error *err)
+{
+    bool sound;
+    int rc;
+
+    if (revision == self->base.revision) {
+        memcpy(chain_out, self->base.chain, DIGEST_SIZE);
+        return BACKEND_OK;
+    }
+    bind_number(self, CHAIN_OF_CHANGE, 1, revision);
+    rc = step(self, CHAIN_OF_CHANGE, err);
+    if (rc != SQLITE_ROW) {
+        return rc == SQLITE_DONE ? damaged(self, "a gap", revision, err) : reading_result(rc);
+    }
+    sound = column_digest(self, CHAIN_OF_CHANGE, 0, chain_out);
+    reset(self, CHAIN_OF_CHANGE);
+    return sound ? BACKEND_OK : damaged(self, "a change without a chain", revision, err);
+}
+
+/* What was acknowledged before must still be there. */
+static enum backend_result check_kept(struct sqlite_backend *self, const struct position *head,
+                                      struct mx_error *err)
+{
+    struct position kept = { .revision = self->head.revision };
+    enum backend_result result;
+
+    if (head->revision < self->head.revision) {
+        return damaged(self, "acknowledged history is lost", head->revision, err);
+    }
+    result = chain_of(self, kept.revision, kept.chain, err);
+    if (result == BACKEND_OK && !position_equal(&kept, &self->head)) {
+        return damaged(self, "acknowledged history is another", kept.revision, err);
+    }
+    return result;
+}
+
 static enum backend_result backend_reopen(struct backend *backend, struct mx_error *err)
 {
     struct sqlite_backend *self = self_of(backend);
@@ -280,7 +318,10 @@ static enum backend_result backend_reopen(struct backend *backend, struct mx_err
     turns_take(&self->turns, TURN_COMMIT);
     set_head(self, NULL, true);
     close_file(self, FAREWELL_ABANDON);
-    result = open_file(self, &head, err);
+    result = open_file(self, ABSENCE_REFUSE, &head, err);
+    if (result == BACKEND_OK) {
+        result = check_kept(self, &head, err);
+    }
     if (result == BACKEND_OK) {
         set_head(self, &head, false);
     }
@@ -351,27 +392,6 @@ static enum backend_result backend_load(struct backend *backend, backend_record_
     }
     turns_give(&self->turns, TURN_OTHER);
     return result;
-}
-
-/* The chain at a revision from base to head. */
-static enum backend_result chain_of(struct sqlite_backend *self, uint64_t revision,
-                                    uint8_t chain_out[DIGEST_SIZE], struct mx_error *err)
-{
-    bool sound;
-    int rc;
-
-    if (revision == self->base.revision) {
-        memcpy(chain_out, self->base.chain, DIGEST_SIZE);
-        return BACKEND_OK;
-    }
-    bind_number(self, CHAIN_OF_CHANGE, 1, revision);
-    rc = step(self, CHAIN_OF_CHANGE, err);
-    if (rc != SQLITE_ROW) {
-        return rc == SQLITE_DONE ? damaged(self, "a gap", revision, err) : reading_result(rc);
-    }
-    sound = column_digest(self, CHAIN_OF_CHANGE, 0, chain_out);
-    reset(self, CHAIN_OF_CHANGE);
-    return sound ? BACKEND_OK : damaged(self, "a change without a chain", revision, err);
 }
 
 static enum backend_result compacted(struct sqlite_backend *self, uint64_t revision,
@@ -942,7 +962,7 @@ enum mx_code backend_sqlite_open(const char *path, struct backend **backend_out,
     if (self == NULL) {
         return mx_fail(err, MX_RESOURCE_EXHAUSTED, "out of memory");
     }
-    if (open_file(self, &self->head, err) != BACKEND_OK) {
+    if (open_file(self, ABSENCE_CREATE, &self->head, err) != BACKEND_OK) {
         backend_free(self);
         return err->code;
     }

@@ -396,15 +396,18 @@ static enum mx_code set_up(struct sqlite *db, struct mx_error *err)
     return code == MX_OK ? migrate(db, version, err) : code;
 }
 
-enum mx_code sqlite_open(struct sqlite *db, const char *path, struct mx_error *err)
+enum mx_code sqlite_open(struct sqlite *db, const char *path, enum sqlite_absence absence,
+                         struct mx_error *err)
 {
-    enum mx_code code;
+    enum mx_code code = MX_OK;
 
     *db = (struct sqlite){ .path = strdup(path) };
     if (db->path == NULL) {
         return mx_fail(err, MX_RESOURCE_EXHAUSTED, "out of memory");
     }
-    code = create_file(path, err);
+    if (absence == ABSENCE_CREATE) {
+        code = create_file(path, err);
+    }
     if (code == MX_OK) {
         code = set_up(db, err);
     }

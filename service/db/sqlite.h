@@ -25,13 +25,19 @@ struct sqlite {
     int bind_failure; /* the first since the last run or step, which report it */
 };
 
+enum sqlite_absence {
+    ABSENCE_CREATE, /* a file that is not there is made, with mode 0600 */
+    ABSENCE_REFUSE, /* it was there before: that it is gone is an error, not a fresh start */
+};
+
 /*
- * Opens or makes the file (mode 0600), takes it for us alone, and brings its schema up to date.
+ * Opens the file, takes it for us alone, and brings its schema up to date.
  *   MX_UNAVAILABLE          somebody else has it open, or the disk does not answer
  *   MX_FAILED_PRECONDITION  not a database of ours, or of a newer mxadmd
  *   MX_DATA_LOSS            damaged
  */
-MX_MUST_USE enum mx_code sqlite_open(struct sqlite *db, const char *path, struct mx_error *err);
+MX_MUST_USE enum mx_code sqlite_open(struct sqlite *db, const char *path,
+                                     enum sqlite_absence absence, struct mx_error *err);
 
 enum sqlite_farewell {
     FAREWELL_SETTLE,  /* move the log into the file and remove it */
