@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "keys/secret.h"
 
 #include <stdatomic.h>
 #include <stddef.h>
@@ -28,13 +29,6 @@ enum key_kind {
 
 struct key;
 
-/* A run of secret bytes, NUL-terminated behind `len`; wiped by secret_free(). */
-struct secret {
-    char *data;
-    size_t len;
-};
-void secret_free(struct secret *secret);
-
 /*
  * Makes a key; takes 0.1 to 1 s of CPU for RSA-2048 and more for larger ones. `*cancel`, if not
  * NULL, is looked at while searching primes: nonzero ends the making with MX_CANCELLED.
@@ -42,8 +36,11 @@ void secret_free(struct secret *secret);
 MX_MUST_USE enum mx_code key_make(enum key_kind kind, atomic_int *cancel, struct key **key_out,
                                   struct mx_error *err);
 
-/* From PKCS#8 DER; only the four kinds. */
+/* From PKCS#8 DER; only the four kinds. MX_INVALID_ARGUMENT: it is nothing of that. */
 MX_MUST_USE enum mx_code key_from_der(const uint8_t *der, size_t len, struct key **key_out,
+                                      struct mx_error *err);
+/* From the first "PRIVATE KEY" block of a PEM text, unencrypted; else as key_from_der(). */
+MX_MUST_USE enum mx_code key_from_pem(const char *pem, size_t len, struct key **key_out,
                                       struct mx_error *err);
 void key_destroy(struct key *key); /* NULL is fine */
 
@@ -56,9 +53,9 @@ void key_fingerprint(const struct key *key, uint8_t out[DIGEST_SIZE]);
 
 /*
  * PKCS#8 PEM with a note above the BEGIN line, where OpenSSL's readers ignore it (mox-behaviour
- * 1.2-05, 1.4): "rsa-2048 dkim private key for SELECTOR._domainkey.DOMAIN, made by mxadm ...,
+ * 1.2-05, 1.4): "rsa-2048 dkim private key for SELECTOR._domainkey.DOMAIN, made by mxadm,
  * TIME". selector and domain (ASCII forms): both or the note names neither. `time_us` is the wall
- * clock.
+ * clock, written in UTC to the second.
  */
 MX_MUST_USE enum mx_code key_pem(const struct key *key, const char *selector, const char *domain,
                                  int64_t time_us, struct secret *pem_out, struct mx_error *err);

@@ -5,9 +5,12 @@
  *
  * File names, relative to the directory (mox-behaviour 1.7-02):
  *   dkim/<selector>._domainkey.<domain>.<YYYYMMDDThhmmss>.<kind>.privatekey.pkcs8.pem
- * (ASCII forms, UTC). A file is written by temporary file, fsync, rename, fsync
- * of the directory, with mode 0600, or 0640 and the group of the settings. A
- * removed key's file moves to dkim/old/; it never overwrites one there.
+ * (ASCII forms, UTC). Where selector and domain are too long for a file name
+ * they are cut, and a digest of them follows. A file is written by temporary
+ * file, fsync, rename, fsync of the directory, with mode 0600, or 0640 and the
+ * group of the settings. A removed key's file moves to dkim/old/, and so does
+ * what a written file would replace; nothing there is ever overwritten: a name
+ * that is taken gets ".1", ".2", ... behind.
  *
  * Work is done in order by one thread, so that the writer never waits for it.
  */
@@ -19,7 +22,7 @@
 
 struct keydir;
 
-/* One file to write (pem.data set) or to move away (NULL). */
+/* One file to write (pem.data set) or to move away (NULL). One that is not there is away. */
 struct keydir_file {
     struct keydir_file *next;
     char *name; /* "dkim/..."; heap, the job's */
@@ -36,7 +39,8 @@ struct keydir_job {
     void *context;
 };
 
-/* Makes the directories where missing. `group`: (gid_t) -1 for none. */
+/* Makes the directories where missing (not those above `path`), with mode 0700, or 0750 and the
+ * group; one that is there is left as it is. `group`: (gid_t) -1 for none. */
 MX_MUST_USE enum mx_code keydir_open(const char *path, gid_t group, struct keydir **dir_out,
                                      struct mx_error *err);
 /* Does what is queued, then ends. NULL is fine. */
@@ -45,7 +49,8 @@ void keydir_close(struct keydir *dir);
 void keydir_submit(struct keydir *dir, struct keydir_job *job);
 void keydir_job_free(struct keydir_job *job); /* wipes; NULL is fine */
 
-/* Adds a file to a job; takes `pem` over (and empties the caller's). False: out of memory. */
+/* Adds a file to a job, to write with `pem`, which is taken over (the caller's is emptied), or,
+ * with NULL, to move away. False: out of memory. */
 bool keydir_job_add(struct keydir_job *job, const char *name, struct secret *pem);
 
 /*
@@ -53,9 +58,9 @@ bool keydir_job_add(struct keydir_job *job, const char *name, struct secret *pem
  * the store keydir_reconcile_has(); if it says false, the file is missing and
  * keydir_reconcile_write() it; then keydir_reconcile_end() moves files of our naming that no key of
  * the store has to old/ and deletes temporary files of a crash. Files not of our naming are left
- * alone. Content of existing files is compared by the caller's digest of the PEM body only if
- * `keydir_reconcile_has` is given the key's public fingerprint: a file whose key does not match is
- * reported as missing.
+ * alone. With a key's public fingerprint (key_fingerprint(); NULL: don't look) the file is read:
+ * one that holds another key, or none, is reported as missing. Mode and group of a file that is
+ * right are put right too.
  */
 struct keydir_reconcile;
 MX_MUST_USE enum mx_code keydir_reconcile_begin(struct keydir *dir,
@@ -71,6 +76,6 @@ MX_MUST_USE enum mx_code keydir_reconcile_end(struct keydir_reconcile *reconcile
                                               unsigned *moved_out, unsigned *deleted_out,
                                               struct mx_error *err);
 
-/* The file name of a key, in the arena. ASCII forms. */
+/* The file name of a key, in the arena; NULL: out of memory. ASCII forms. */
 char *keydir_file_name(struct arena *arena, const char *selector, const char *domain,
                        int64_t time_us, enum key_kind kind);

@@ -26,7 +26,8 @@ struct vault;
 /*
  * Reads the key-encryption key from `kek_path` (32 raw bytes, or 64 hex digits and a newline);
  * refused if others than the owner may read it (mode & 077), unless it is not a regular file.
- * `create`: if it does not exist, make one, with mode 0600, durable before this returns.
+ * `create`: if it does not exist and `wrapped` is NULL, make one, with mode 0600, durable before
+ * this returns (with a wrapped data key a new one would be of no use: MX_NOT_FOUND).
  * `wrapped`: the wrapped data key as vault_wrapped() gave it; NULL: make a new data key.
  * MX_DATA_LOSS: the data key does not open with this key-encryption key.
  */
