@@ -124,7 +124,8 @@ static void users_are_given_once(const struct scope *scope)
     const struct tree_node *node = scope_given(scope, "access.principals");
 
     node = node == NULL ? NULL : node->first;
-    for (size_t i = 0; i < settings->access.principal_count; i++, node = node->next) {
+    for (size_t i = 0; i < settings->access.principal_count && node != NULL;
+         i++, node = node->next) {
         for (size_t j = 0; j < i; j++) {
             if (all[i].uid == all[j].uid && all[i].uid != (uid_t) -1) {
                 problems_add(scope->problems, node->key_at, "access.principals",

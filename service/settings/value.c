@@ -9,13 +9,16 @@ struct unit {
     uint64_t factor;
 };
 
+#define SECOND UINT64_C(1000)
+#define KIB    UINT64_C(1024)
+
 /* Smallest first. */
 static const struct unit no_units[] = { { "", 1 } };
 static const struct unit durations[] = {
-    { "ms", 1 }, { "s", 1000 }, { "m", 60 * 1000 }, { "h", 60 * 60 * 1000 }
+    { "ms", 1 }, { "s", SECOND }, { "m", 60 * SECOND }, { "h", 60 * 60 * SECOND }
 };
 static const struct unit sizes[] = {
-    { "", 1 }, { "KiB", 1024 }, { "MiB", 1024 * 1024 }, { "GiB", 1024 * 1024 * 1024 }
+    { "", 1 }, { "KiB", KIB }, { "MiB", KIB *KIB }, { "GiB", KIB *KIB *KIB }
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
