@@ -10,16 +10,18 @@ struct unit {
 };
 
 #define SECOND UINT64_C(1000)
+#define MINUTE (60 * SECOND)
+#define HOUR   (60 * MINUTE)
 #define KIB    UINT64_C(1024)
+#define MIB    (1024 * KIB)
+#define GIB    (1024 * MIB)
 
 /* Smallest first. */
 static const struct unit no_units[] = { { "", 1 } };
 static const struct unit durations[] = {
-    { "ms", 1 }, { "s", SECOND }, { "m", 60 * SECOND }, { "h", 60 * 60 * SECOND }
+    { "ms", 1 }, { "s", SECOND }, { "m", MINUTE }, { "h", HOUR }
 };
-static const struct unit sizes[] = {
-    { "", 1 }, { "KiB", KIB }, { "MiB", KIB *KIB }, { "GiB", KIB *KIB *KIB }
-};
+static const struct unit sizes[] = { { "", 1 }, { "KiB", KIB }, { "MiB", MIB }, { "GiB", GIB } };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
