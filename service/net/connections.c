@@ -1,0 +1,117 @@
+#include "net/connections.h"
+
+#include <stdlib.h>
+
+static struct connection **bucket(struct connections *table, uint32_t pipe)
+{
+    /* nng counts its ids up from a random start: their low bits spread well. */
+    return &table->buckets[pipe & table->bucket_mask];
+}
+
+static uint32_t power_of_two_above(uint32_t number)
+{
+    uint32_t power = 1;
+
+    while (power < number && power < (UINT32_C(1) << 31)) {
+        power *= 2;
+    }
+    return power;
+}
+
+bool connections_init(struct connections *table, unsigned limit)
+{
+    uint32_t bucket_count = power_of_two_above(limit);
+
+    *table = (struct connections){ .bucket_mask = bucket_count - 1, .limit = limit };
+    table->slots = calloc(limit, sizeof(*table->slots));
+    table->buckets = calloc(bucket_count, sizeof(struct connection *));
+    if (table->slots == NULL || table->buckets == NULL) {
+        connections_fini(table);
+        return false;
+    }
+    for (unsigned i = 0; i < limit; i++) {
+        table->slots[i].next = table->unused;
+        table->unused = &table->slots[i];
+    }
+    return true;
+}
+
+void connections_fini(struct connections *table)
+{
+    free(table->slots);
+    free(table->buckets);
+    *table = (struct connections){ 0 };
+}
+
+struct connection *connections_add(struct connections *table, uint32_t pipe,
+                                   const struct rpc_peer *peer, int64_t now_ms)
+{
+    struct connection **head = bucket(table, pipe);
+    struct connection *connection = table->unused;
+
+    if (connection == NULL) {
+        return NULL;
+    }
+    table->unused = connection->next;
+    *connection = (struct connection){
+        .pipe = pipe,
+        .peer = *peer,
+        .last_call_ms = now_ms,
+        .next = *head,
+    };
+    *head = connection;
+    table->count++;
+    return connection;
+}
+
+struct connection *connections_find(struct connections *table, uint32_t pipe)
+{
+    struct connection *connection = *bucket(table, pipe);
+
+    while (connection != NULL && connection->pipe != pipe) {
+        connection = connection->next;
+    }
+    return connection;
+}
+
+void connections_remove(struct connections *table, uint32_t pipe)
+{
+    struct connection **link = bucket(table, pipe);
+
+    while (*link != NULL && (*link)->pipe != pipe) {
+        link = &(*link)->next;
+    }
+    struct connection *connection = *link;
+
+    if (connection == NULL) {
+        return;
+    }
+    *link = connection->next;
+    connection->pipe = 0;
+    connection->next = table->unused;
+    table->unused = connection;
+    table->count--;
+}
+
+static bool is_idle(const struct connection *connection, int64_t before_ms)
+{
+    /* No pipe of nng has the id 0: a slot with it is unused. */
+    return connection->pipe != 0 && !connection->closing && connection->in_flight == 0 &&
+           connection->last_call_ms < before_ms;
+}
+
+size_t connections_take_idle(struct connections *table, int64_t before_ms, uint32_t *pipes,
+                             size_t max)
+{
+    size_t count = 0;
+
+    for (unsigned i = 0; i < table->limit && count < max; i++) {
+        struct connection *connection = &table->slots[i];
+
+        if (is_idle(connection, before_ms)) {
+            connection->closing = true;
+            pipes[count++] = connection->pipe;
+        }
+    }
+    return count;
+}

@@ -1,0 +1,53 @@
+/*
+ * The live connections: who is at the other end, how many of its calls are in
+ * work, and when it last called.
+ *
+ * A connection enters when nng is about to add its pipe and leaves when nng has
+ * taken the pipe apart; a message may arrive of a connection that has left. The
+ * table is made at its limit once and allocates nothing afterwards. It has no
+ * lock: the server's protects it.
+ */
+#pragma once
+
+#include "rpc/exchange.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct connection {
+    uint32_t pipe; /* nng's id of it */
+    struct rpc_peer peer;
+    unsigned in_flight;   /* calls received and not yet answered */
+    int64_t last_call_ms; /* monotonic: connected, last received or last answered */
+    bool closing;         /* is being closed; leaves soon */
+    struct connection *next;
+};
+
+struct connections {
+    struct connection *slots; /* `limit` of them */
+    struct connection *unused;
+    struct connection **buckets;
+    uint32_t bucket_mask;
+    unsigned limit;
+    unsigned count;
+};
+
+/* False when out of memory. fini is safe on zeroed memory. */
+bool connections_init(struct connections *table, unsigned limit);
+void connections_fini(struct connections *table);
+
+/* NULL at the limit. */
+struct connection *connections_add(struct connections *table, uint32_t pipe,
+                                   const struct rpc_peer *peer, int64_t now_ms);
+
+/* NULL if it has left, or was never let in. */
+struct connection *connections_find(struct connections *table, uint32_t pipe);
+
+/* Nothing happens if it is not there. */
+void connections_remove(struct connections *table, uint32_t pipe);
+
+/* Writes up to `max` pipes that have nothing in work and did not call since `before_ms`, and marks
+ * them as closing, so that each is returned once. */
+size_t connections_take_idle(struct connections *table, int64_t before_ms, uint32_t *pipes,
+                             size_t max);

@@ -1,0 +1,89 @@
+/*
+ * Cures of two defects of nng before 1.11, put in by the linker.
+ *
+ * cmake/nng.cmake links this file, with --wrap for each function here, into
+ * every program with a static libnng older than 1.11, and into no other: each
+ * call from one object of libnng to, say, nni_aio_begin() then goes to
+ * __wrap_nni_aio_begin(), and __real_nni_aio_begin() is nng's own. Only
+ * prototypes of nng are relied on, no structure of it. (Calls inside the object
+ * that defines the function are not reached: that is nni_sleep_aio() alone,
+ * which has no stream.)
+ *
+ * 1. The wedged reaper (upstream #616, #1636). Closing a pipe closes its
+ *    operations; nni_aio_begin() refuses to start a closed one, and the one who
+ *    wanted to start it just returns: "its callback will not come". The
+ *    transports, ipc.c and tcp.c, start the next receive or send on their stream
+ *    without looking whether it started, and have queued behind it the
+ *    operation of the protocol, which then never ends. The thread that takes
+ *    pipes apart (nng:reap2) waits for it for ever, and after that each
+ *    disconnect leaks its pipe and its descriptor, and nng_close() hangs. A
+ *    client that dies with several requests in flight is enough.
+ *    Cure: remember that nni_aio_begin() refused this operation, and when a
+ *    stream's receive or send comes back so, end the operation as closed, as
+ *    1.11 does.
+ *
+ * 2. The deaf listener (upstream #1518). A peer that connects and is gone before
+ *    the hello gives EPIPE, which nng maps to NNG_ECLOSED, which the ipc
+ *    listener takes for "I was closed": it accepts nobody any more.
+ *    Cure: EPIPE is NNG_ECONNRESET, a fault of this connection only.
+ *
+ * tests/unit/net/test_churn.c and test_server.c fail without them.
+ */
+#include <errno.h>
+#include <nng/nng.h>
+#include <stddef.h>
+
+#if NNG_MAJOR_VERSION > 1 || NNG_MINOR_VERSION >= 11
+#error "nng 1.11 has no need of these cures: see cmake/nng.cmake"
+#endif
+
+int __real_nni_aio_begin(nng_aio *aio);
+int __wrap_nni_aio_begin(nng_aio *aio);
+void __real_nng_stream_recv(nng_stream *stream, nng_aio *aio);
+void __wrap_nng_stream_recv(nng_stream *stream, nng_aio *aio);
+void __real_nng_stream_send(nng_stream *stream, nng_aio *aio);
+void __wrap_nng_stream_send(nng_stream *stream, nng_aio *aio);
+int __real_nni_plat_errno(int number);
+int __wrap_nni_plat_errno(int number);
+
+/* What nni_aio_begin() refused last on this thread. Compared, never followed. */
+static _Thread_local const nng_aio *refused;
+
+int __wrap_nni_aio_begin(nng_aio *aio)
+{
+    int result = __real_nni_aio_begin(aio);
+
+    if (result != 0) {
+        refused = aio;
+    }
+    return result;
+}
+
+/* nng_aio_finish() leaves the callback to another thread: the locks our caller holds are no
+ * danger. */
+static void finish_if_refused(nng_aio *aio)
+{
+    if (refused == aio) {
+        refused = NULL;
+        nng_aio_finish(aio, NNG_ECLOSED);
+    }
+}
+
+void __wrap_nng_stream_recv(nng_stream *stream, nng_aio *aio)
+{
+    refused = NULL; /* what was refused before has nothing to do with this stream */
+    __real_nng_stream_recv(stream, aio);
+    finish_if_refused(aio);
+}
+
+void __wrap_nng_stream_send(nng_stream *stream, nng_aio *aio)
+{
+    refused = NULL;
+    __real_nng_stream_send(stream, aio);
+    finish_if_refused(aio);
+}
+
+int __wrap_nni_plat_errno(int number)
+{
+    return number == EPIPE ? NNG_ECONNRESET : __real_nni_plat_errno(number);
+}

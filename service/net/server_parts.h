@@ -1,0 +1,68 @@
+/*
+ * What server.c (start and end), worker.c (calls) and watch.c (time) share. Nobody else includes
+ * this.
+ */
+#pragma once
+
+#include "net/canary.h"
+#include "net/connections.h"
+#include "net/listener.h"
+#include "net/server.h"
+
+#include <nng/nng.h>
+#include <pthread.h>
+
+/* In the order of the drawing in server.h. */
+enum worker_state { WORKER_RECEIVING, WORKER_DISPATCHED, WORKER_SENDING, WORKER_ENDED };
+
+struct worker {
+    struct rpc_exchange exchange;
+    struct server *server;
+    nng_ctx context;
+    nng_aio *aio;
+    nng_msg *answer; /* reserved; whoever holds the exchange may touch it */
+
+    enum worker_state state; /* this and the rest: written with the server's lock */
+    nng_pipe pipe;           /* of the call */
+    int64_t sending_ms;      /* monotonic, when the answer was given */
+    bool came_late;          /* after server_drain() */
+};
+
+struct server {
+    const struct settings *settings; /* borrowed until stop */
+    struct rpc *rpc;                 /* borrowed until stop */
+    struct server_timing timing;
+    nng_socket socket;
+    bool socket_is_open;
+    struct listener *listeners; /* one for each URL, in their order */
+    size_t listener_count;
+    nng_listener canary_listener;
+    struct worker *workers;
+    unsigned worker_count;
+    int stop_fd; /* an eventfd: readable from server_stop() on */
+    pthread_t watch;
+    bool is_watched;
+    bool is_wedged; /* nng did not end: nothing may be freed */
+
+    pthread_mutex_t lock;   /* protects all below, and what workers say; never held around a call
+                             * of nng or of the dispatcher */
+    pthread_cond_t changed; /* a call was answered, or closing has ended */
+    struct connections connections;
+    struct canary canary;
+    unsigned calls;      /* received before server_drain(), not yet answered */
+    unsigned late_calls; /* received after it */
+    bool is_draining;
+    bool is_stopped;
+    bool is_closed; /* nng has ended */
+};
+
+/* worker.c. init opens the context; start receives the first call. */
+MX_MUST_USE enum mx_code worker_init(struct worker *worker, struct server *server,
+                                     struct mx_error *err);
+void worker_start(struct worker *worker);
+/* After nng_close(): waits for its callback. */
+void worker_stop(struct worker *worker);
+void worker_fini(struct worker *worker);
+
+/* watch.c. Argument: the server. Ends when stop_fd is readable. */
+void *watch_run(void *arg);

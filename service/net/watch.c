@@ -1,0 +1,168 @@
+/*
+ * The watch: one thread that looks, a few times within the shortest of the
+ * limits, for connections to close, and flies the canary.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/server_parts.h"
+
+#include <poll.h>
+#include <stdio.h>
+
+/* Pipes closed between two holds of the lock. */
+#define BATCH 64
+
+/* Looks in one limit's time; so a limit is exceeded by a quarter at most. */
+#define LOOKS 4
+
+/* Between two looks: not busy with short limits, not blind with long ones. */
+#define TICK_MIN_MS 10
+#define TICK_MAX_MS 1000
+
+/* Rounds in a row without a hello, until it is the transport's failure and not one bad moment. */
+#define MISSES_MAX 3
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int tick_ms(const struct server *server)
+{
+    int64_t shortest = least(server->settings->limits.send_timeout_ms,
+                             server->settings->limits.idle_timeout_ms);
+
+    shortest = least(shortest, server->timing.canary_interval_ms);
+    shortest = least(shortest, server->timing.canary_patience_ms);
+    shortest = least(shortest / LOOKS, TICK_MAX_MS);
+    return shortest < TICK_MIN_MS ? TICK_MIN_MS : (int) shortest;
+}
+
+/* Pipes whose client leaves an answer waiting for too long. With the lock. */
+static size_t take_slow(struct server *server, int64_t before_ms, uint32_t *pipes, size_t max)
+{
+    size_t count = 0;
+
+    for (unsigned i = 0; i < server->worker_count && count < max; i++) {
+        const struct worker *worker = &server->workers[i];
+
+        if (worker->state != WORKER_SENDING || worker->sending_ms >= before_ms) {
+            continue;
+        }
+        struct connection *connection =
+            connections_find(&server->connections, worker->pipe.id);
+
+        if (connection != NULL && !connection->closing) {
+            connection->closing = true;
+            pipes[count++] = connection->pipe;
+        }
+    }
+    return count;
+}
+
+static size_t take_idle(struct server *server, int64_t before_ms, uint32_t *pipes, size_t max)
+{
+    /* With every worker busy, a connection that looks idle may have a call waiting for one. */
+    if (server->calls + server->late_calls >= server->worker_count) {
+        return 0;
+    }
+    return connections_take_idle(&server->connections, before_ms, pipes, max);
+}
+
+typedef size_t take_function(struct server *server, int64_t before_ms, uint32_t *pipes, size_t max);
+
+static void close_taken(struct server *server, take_function *take, int64_t limit_ms,
+                        const char *event)
+{
+    uint32_t pipes[BATCH];
+    size_t count;
+
+    do {
+        (void) pthread_mutex_lock(&server->lock);
+        count = take(server, clock_mono_ms() - limit_ms, pipes, BATCH);
+        (void) pthread_mutex_unlock(&server->lock);
+        for (size_t i = 0; i < count; i++) {
+            log_write(LOG_INFO, event, LOG_NUMBER("pipe", pipes[i]));
+            (void) nng_pipe_close((nng_pipe){ pipes[i] });
+        }
+    } while (count == BATCH);
+}
+
+/* What the watch knows of the canary between two looks. */
+struct watch {
+    struct server *server;
+    unsigned misses;
+    bool failed; /* said once is enough */
+};
+
+static void fail(struct watch *watch, const char *why)
+{
+    watch->failed = true;
+    log_write(LOG_ERROR, "transport failed", LOG_TEXT("why", why));
+    rpc_transport_failed(watch->server->rpc, why);
+}
+
+static void land(struct server *server)
+{
+    (void) pthread_mutex_lock(&server->lock);
+    canary_gone(&server->canary, server->canary.pipe, clock_mono_ms());
+    (void) pthread_mutex_unlock(&server->lock);
+}
+
+static void fly(struct watch *watch)
+{
+    struct server *server = watch->server;
+
+    (void) pthread_mutex_lock(&server->lock);
+    /* Before it meets anyone: it may be gone before canary_meet() returns. */
+    canary_fly(&server->canary, clock_mono_ms());
+    (void) pthread_mutex_unlock(&server->lock);
+    switch (canary_meet(server->canary.url, server->stop_fd, server->timing.canary_patience_ms)) {
+    case CANARY_MET:
+        watch->misses = 0;
+        break;
+    case CANARY_NO_VERDICT:
+        land(server);
+        break;
+    case CANARY_NOT_HEARD:
+        land(server);
+        if (++watch->misses == MISSES_MAX) {
+            fail(watch, "the server does not answer its own connection");
+        }
+        break;
+    }
+}
+
+static void look_after_canary(struct watch *watch)
+{
+    struct server *server = watch->server;
+
+    (void) pthread_mutex_lock(&server->lock);
+    bool is_flown = server->canary.flown;
+    int64_t for_ms = clock_mono_ms() - server->canary.since_ms;
+
+    (void) pthread_mutex_unlock(&server->lock);
+    if (is_flown && for_ms > server->timing.canary_patience_ms) {
+        fail(watch, "closed connections are not removed any more");
+    } else if (!is_flown && for_ms >= server->timing.canary_interval_ms) {
+        fly(watch);
+    }
+}
+
+void *watch_run(void *arg)
+{
+    struct server *server = arg;
+    struct watch watch = { .server = server };
+    struct pollfd stop = { server->stop_fd, POLLIN, 0 };
+
+    while (poll(&stop, 1, tick_ms(server)) <= 0) {
+        close_taken(server, take_slow, server->settings->limits.send_timeout_ms,
+                    "closed a connection that does not read its answers");
+        close_taken(server, take_idle, server->settings->limits.idle_timeout_ms,
+                    "closed an idle connection");
+        if (!watch.failed) {
+            look_after_canary(&watch);
+        }
+    }
+    return NULL;
+}

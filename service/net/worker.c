@@ -1,0 +1,259 @@
+/*
+ * The workers: each holds one call from its arrival until its answer is on its
+ * way. The drawing is in server.h.
+ *
+ * A worker is handed from thread to thread: from nng's callback to the
+ * dispatcher by rpc_receive(), back by `answer`, which may happen on another
+ * thread before rpc_receive() has returned. So nothing of a worker is touched
+ * after one of the calls that hand it on: rpc_receive(), nng_ctx_recv(),
+ * nng_ctx_send().
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/server_parts.h"
+
+#include <assert.h>
+
+#define TO(state) (1U << WORKER_##state)
+
+static const unsigned may_move_to[] = {
+    [WORKER_RECEIVING] = TO(DISPATCHED) | TO(ENDED),
+    [WORKER_DISPATCHED] = TO(SENDING) | TO(RECEIVING) | TO(ENDED),
+    [WORKER_SENDING] = TO(RECEIVING) | TO(ENDED),
+    [WORKER_ENDED] = 0,
+};
+
+/* With the lock. */
+static void worker_move(struct worker *worker, enum worker_state state)
+{
+    assert((may_move_to[worker->state] & (1U << state)) != 0);
+    worker->state = state;
+}
+
+static struct worker *of_exchange(struct rpc_exchange *exchange)
+{
+    return (struct worker *) ((char *) exchange - offsetof(struct worker, exchange));
+}
+
+/* The connection it came from may be gone already: then there is nobody to answer. With the
+ * lock. */
+static struct connection *caller(struct worker *worker)
+{
+    return connections_find(&worker->server->connections, worker->pipe.id);
+}
+
+/* Takes a call in; false: it is not to be answered. */
+static bool worker_accept(struct worker *worker, nng_pipe pipe)
+{
+    struct server *server = worker->server;
+    bool accepted = false;
+
+    (void) pthread_mutex_lock(&server->lock);
+    worker->pipe = pipe;
+    struct connection *connection = caller(worker);
+
+    if (connection != NULL && !server->is_stopped) {
+        worker->exchange.peer = connection->peer;
+        connection->in_flight++;
+        connection->last_call_ms = clock_mono_ms();
+        worker->came_late = server->is_draining;
+        *(worker->came_late ? &server->late_calls : &server->calls) += 1;
+        worker_move(worker, WORKER_DISPATCHED);
+        accepted = true;
+    }
+    (void) pthread_mutex_unlock(&server->lock);
+    return accepted;
+}
+
+/* The call is over, answered or not. With the lock. */
+static void worker_done(struct worker *worker, enum worker_state next)
+{
+    struct server *server = worker->server;
+    struct connection *connection = caller(worker);
+
+    if (connection != NULL) {
+        connection->in_flight--;
+        connection->last_call_ms = clock_mono_ms();
+    }
+    *(worker->came_late ? &server->late_calls : &server->calls) -= 1;
+    worker_move(worker, next);
+    (void) pthread_cond_broadcast(&server->changed);
+}
+
+static void worker_dispatch(struct worker *worker, nng_msg *request)
+{
+    nng_pipe pipe = nng_msg_get_pipe(request);
+
+    /* nng has held tcp and ipc to the limit already, but not inproc. */
+    if (nng_msg_len(request) > worker->server->settings->limits.message_bytes) {
+        (void) nng_pipe_close(pipe);
+        nng_ctx_recv(worker->context, worker->aio);
+    } else if (worker_accept(worker, pipe)) {
+        rpc_receive(worker->server->rpc, &worker->exchange, nng_msg_body(request),
+                    nng_msg_len(request));
+    } else {
+        nng_ctx_recv(worker->context, worker->aio);
+    }
+    nng_msg_free(request);
+}
+
+static bool is_end(int result)
+{
+    return result == NNG_ECLOSED || result == NNG_ECANCELED;
+}
+
+static void worker_end(struct worker *worker, int result)
+{
+    struct server *server = worker->server;
+
+    (void) pthread_mutex_lock(&server->lock);
+    worker_move(worker, WORKER_ENDED);
+    (void) pthread_mutex_unlock(&server->lock);
+    if (!is_end(result)) {
+        /* No error is known that lets one receive fail and the next succeed. */
+        log_write(LOG_ERROR, "receive failed", LOG_TEXT("error", nng_strerror(result)));
+        rpc_transport_failed(server->rpc, nng_strerror(result));
+    }
+}
+
+static void worker_received(struct worker *worker)
+{
+    int result = nng_aio_result(worker->aio);
+
+    if (result != 0) {
+        worker_end(worker, result);
+        return;
+    }
+    nng_msg *request = nng_aio_get_msg(worker->aio);
+
+    nng_aio_set_msg(worker->aio, NULL);
+    worker_dispatch(worker, request);
+}
+
+static void worker_sent(struct worker *worker)
+{
+    struct server *server = worker->server;
+    int result = nng_aio_result(worker->aio);
+    nng_pipe pipe = worker->pipe;
+
+    if (result != 0) {
+        nng_msg_free(nng_aio_get_msg(worker->aio));
+        nng_aio_set_msg(worker->aio, NULL);
+    }
+    (void) pthread_mutex_lock(&server->lock);
+    worker_done(worker, is_end(result) ? WORKER_ENDED : WORKER_RECEIVING);
+    (void) pthread_mutex_unlock(&server->lock);
+    if (is_end(result)) {
+        return;
+    }
+    if (result != 0) {
+        /* This client waits for an answer that won't come: let it see that. */
+        (void) nng_pipe_close(pipe);
+    }
+    nng_ctx_recv(worker->context, worker->aio);
+}
+
+/* The aio's callback: what was started in this state has ended. */
+static void worker_event(void *arg)
+{
+    struct worker *worker = arg;
+
+    (void) pthread_mutex_lock(&worker->server->lock);
+    enum worker_state state = worker->state;
+
+    (void) pthread_mutex_unlock(&worker->server->lock);
+    if (state == WORKER_SENDING) {
+        worker_sent(worker);
+    } else {
+        worker_received(worker);
+    }
+}
+
+static uint8_t *worker_reserve(struct rpc_exchange *exchange, size_t len)
+{
+    struct worker *worker = of_exchange(exchange);
+
+    nng_msg_free(worker->answer);
+    worker->answer = NULL;
+    if (nng_msg_alloc(&worker->answer, len) != 0) {
+        return NULL;
+    }
+    return nng_msg_body(worker->answer);
+}
+
+/* Whether nng is there to send it. */
+static bool worker_give_answer(struct worker *worker, bool has_answer)
+{
+    struct server *server = worker->server;
+
+    (void) pthread_mutex_lock(&server->lock);
+    bool is_stopped = server->is_stopped;
+
+    if (is_stopped) {
+        worker_done(worker, WORKER_ENDED);
+    } else if (has_answer) {
+        worker->sending_ms = clock_mono_ms();
+        worker_move(worker, WORKER_SENDING);
+    } else {
+        worker_done(worker, WORKER_RECEIVING);
+    }
+    (void) pthread_mutex_unlock(&server->lock);
+    return !is_stopped;
+}
+
+static void worker_answer(struct rpc_exchange *exchange)
+{
+    struct worker *worker = of_exchange(exchange);
+    nng_msg *answer = worker->answer;
+    nng_pipe pipe = worker->pipe;
+
+    worker->answer = NULL;
+    if (!worker_give_answer(worker, answer != NULL)) {
+        nng_msg_free(answer);
+    } else if (answer == NULL) {
+        (void) nng_pipe_close(pipe);
+        nng_ctx_recv(worker->context, worker->aio);
+    } else {
+        nng_aio_set_msg(worker->aio, answer);
+        nng_ctx_send(worker->context, worker->aio);
+    }
+}
+
+enum mx_code worker_init(struct worker *worker, struct server *server, struct mx_error *err)
+{
+    int result;
+
+    *worker = (struct worker){
+        .exchange = { .reserve = worker_reserve, .answer = worker_answer },
+        .server = server,
+        .state = WORKER_RECEIVING,
+    };
+    if ((result = nng_aio_alloc(&worker->aio, worker_event, worker)) != 0 ||
+        (result = nng_ctx_open(&worker->context, server->socket)) != 0) {
+        return mx_fail(err, MX_RESOURCE_EXHAUSTED, "cannot make a worker: %s",
+                       nng_strerror(result));
+    }
+    return MX_OK;
+}
+
+void worker_start(struct worker *worker)
+{
+    nng_ctx_recv(worker->context, worker->aio);
+}
+
+void worker_stop(struct worker *worker)
+{
+    if (worker->aio != NULL) {
+        nng_aio_stop(worker->aio);
+    }
+}
+
+void worker_fini(struct worker *worker)
+{
+    if (worker->aio != NULL) {
+        /* An answer that came just when the server stopped was never begun. */
+        nng_msg_free(nng_aio_get_msg(worker->aio));
+        nng_aio_free(worker->aio);
+    }
+    nng_msg_free(worker->answer);
+}
