@@ -58,7 +58,7 @@ const char *rig_url(const struct rig *rig, int which)
     return server_url(rig->server, (size_t) which);
 }
 
-static void remove_directory(struct rig *rig)
+void rig_remove_directory(struct rig *rig)
 {
     static const char *const names[] = { "run/socket.lock", "run/socket" };
     char path[128];
@@ -82,7 +82,7 @@ void rig_fini(struct rig *rig)
     (void) fake_rpc_release(rig->rpc);
     fake_rpc_destroy(rig->rpc);
     server_destroy(rig->server);
-    remove_directory(rig);
+    rig_remove_directory(rig);
 }
 
 struct server_counts rig_counts(struct rig *rig)

@@ -33,6 +33,9 @@ const char *rig_url(const struct rig *rig, int which);
 /* Stops and destroys all, removes the directory; fails the test if the server does not stop. */
 void rig_fini(struct rig *rig);
 
+/* Alone, when the server could not be stopped. */
+void rig_remove_directory(struct rig *rig);
+
 struct server_counts rig_counts(struct rig *rig);
 
 /* Polls until so many connections are left; false: not in time. */
