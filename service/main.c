@@ -329,24 +329,41 @@ static enum mx_code start(struct daemon *daemon, struct mx_error *err)
         code = start_rpc(daemon, err);
     }
     if (code == MX_OK) {
-        code = server_start(daemon->settings, daemon->rpc, &daemon->server, err);
+        code = server_start(daemon->settings, NULL, daemon->rpc, &daemon->server, err);
     }
     return code;
 }
 
-/* Drain first, with the transport still there to carry the last answers; then nothing can call the
- * dispatcher any more; then what it stood on. */
-static void stop(struct daemon *daemon)
+/* What was accepted is done and its answers leave; only then does the transport end, which alone
+ * could still call the dispatcher; then goes what that stood on. */
+static void stop_serving(struct daemon *daemon)
 {
     int64_t deadline_ms = clock_mono_ms() + DRAIN_MS;
+    bool drained = daemon->rpc == NULL || rpc_drain(daemon->rpc, deadline_ms);
+    bool ended = true;
 
-    if (daemon->rpc != NULL && !rpc_drain(daemon->rpc, deadline_ms)) {
+    if (daemon->server != NULL) {
+        int64_t left_ms = deadline_ms - clock_mono_ms();
+
+        drained = server_drain(daemon->server, left_ms > 0 ? left_ms : 0) && drained;
+        ended = server_stop(daemon->server);
+    }
+    if (!drained) {
         log_write(LOG_WARNING, "drain_incomplete", LOG_NUMBER("ms", DRAIN_MS));
     }
-    server_stop(daemon->server);
-    rpc_destroy(daemon->rpc);
-    key_pool_destroy(daemon->pool);
+    rpc_stop(daemon->rpc);
     keydir_close(daemon->keydir);
+    key_pool_destroy(daemon->pool);
+    rpc_destroy(daemon->rpc);
+    server_destroy(daemon->server);
+    if (ended) {
+        server_library_fini();
+    }
+}
+
+static void stop(struct daemon *daemon)
+{
+    stop_serving(daemon);
     vault_close(daemon->vault);
     store_close(daemon->store);
     if (daemon->backend != NULL) {

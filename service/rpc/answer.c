@@ -105,7 +105,7 @@ static void fill_details(struct arena *arena, const struct status *status, Mxadm
     out->error_info = arena_alloc(arena, sizeof(*out->error_info));
     mxadm__v1__error_info__init(out->error_info);
     out->error_info->reason = (char *) status->reason;
-    out->error_info->domain = "mxadm";
+    out->error_info->domain = (char *) "mxadm";
     fill_metadata(arena, status, out->error_info);
     fill_bad_request(arena, status, out);
     fill_blockers(arena, status, out);

@@ -404,7 +404,7 @@ static void free_calls(struct rpc *rpc)
     }
 }
 
-void rpc_destroy(struct rpc *rpc)
+void rpc_stop(struct rpc *rpc)
 {
     if (rpc == NULL) {
         return;
@@ -412,6 +412,16 @@ void rpc_destroy(struct rpc *rpc)
     /* The writer pokes the waiter, so it ends first. */
     writer_destroy(rpc->writer);
     waiter_destroy(rpc->waiter);
+    rpc->writer = NULL;
+    rpc->waiter = NULL;
+}
+
+void rpc_destroy(struct rpc *rpc)
+{
+    if (rpc == NULL) {
+        return;
+    }
+    rpc_stop(rpc);
     pages_destroy(rpc->pages);
     for (size_t i = 0; i < rpc->service_count; i++) {
         free(rpc->services[i].rows);

@@ -49,7 +49,12 @@ MX_MUST_USE enum mx_code rpc_create(const struct rpc_config *config, struct rpc 
  */
 bool rpc_drain(struct rpc *rpc, int64_t deadline_ms);
 
-/* After rpc_drain() and after the transport has stopped. NULL is fine. */
+/*
+ * Ends writer and waiter, after rpc_drain() and after the transport has stopped. What a drain that
+ * met its deadline left behind may still be waiting for key files or keys: end those
+ * (keydir_close, key_pool_destroy) between this and rpc_destroy(). NULL is fine, for both.
+ */
+void rpc_stop(struct rpc *rpc);
 void rpc_destroy(struct rpc *rpc);
 
 /* Whether changes and reads are answered: what Health/Check says. Any thread. */
