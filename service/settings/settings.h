@@ -4,7 +4,8 @@
  * deploy/mxadmd.yaml is the commented sample with all keys and their defaults;
  * a test loads it and compares. Unknown keys, keys given twice, wrong types and
  * bad values are errors that name file, line, column and key; all of them are
- * reported, not the first only. An empty file is legal: all defaults.
+ * reported, not the first only (a text that is no YAML ends the reading at that
+ * place). An empty file is legal: all defaults. settings/keys.h has the keys.
  */
 #pragma once
 
