@@ -113,18 +113,18 @@ static const char *base_name(const char *name)
     return base;
 }
 
-static enum mx_code check_name(const char *name, const char **base_out, struct mx_error *err)
+/* As base_name(), but says what is wrong. */
+static const char *check_name(const char *name, struct mx_error *err)
 {
     const char *base = base_name(name);
 
     if (base == NULL) {
-        return mx_fail(err, MX_INVALID_ARGUMENT,
+        (void) mx_fail(err, MX_INVALID_ARGUMENT,
                        "'%s' is no file of the key directory: expected '" PREFIX "', and a name "
                        "without '/' and leading '.'",
                        name);
     }
-    *base_out = base;
-    return MX_OK;
+    return base;
 }
 
 /* Takes `suffix` off the end of the first `*len` bytes. */
@@ -321,11 +321,10 @@ static enum mx_code write_file(const struct keydir *dir, const char *base, const
 static enum mx_code do_file(const struct keydir *dir, const struct keydir_file *file,
                             struct mx_error *err)
 {
-    const char *base;
-    enum mx_code code = check_name(file->name, &base, err);
+    const char *base = check_name(file->name, err);
 
-    if (code != MX_OK) {
-        return code;
+    if (base == NULL) {
+        return err->code;
     }
     return file->pem.data != NULL ? write_file(dir, base, &file->pem, err)
                                   : move_to_old(dir, base, err);
@@ -718,13 +717,14 @@ bool keydir_reconcile_has(struct keydir_reconcile *reconcile, const char *name,
 enum mx_code keydir_reconcile_write(struct keydir_reconcile *reconcile, const char *name,
                                     const struct secret *pem, struct mx_error *err)
 {
+    const char *base = check_name(name, err);
     struct found *found;
-    const char *base;
-    enum mx_code code = check_name(name, &base, err);
+    enum mx_code code;
 
-    if (code == MX_OK) {
-        code = write_file(reconcile->dir, base, pem, err);
+    if (base == NULL) {
+        return err->code;
     }
+    code = write_file(reconcile->dir, base, pem, err);
     if (code != MX_OK) {
         return code;
     }

@@ -5,10 +5,11 @@
 #include <dirent.h>
 #include <semaphore.h>
 
-#define TIME_US ((int64_t) 1767323045 * 1000000) /* 2026-01-02T03:04:05Z */
-#define NAME    "dkim/2026a._domainkey.example.org.20260102T030405.ed25519.privatekey.pkcs8.pem"
-#define BASE    (NAME + strlen("dkim/"))
-#define OTHER   "dkim/2026b._domainkey.example.org.20260102T030405.rsa2048.privatekey.pkcs8.pem"
+#define TIME_US    ((int64_t) 1767323045 * 1000000) /* 2026-01-02T03:04:05Z */
+#define BASE       "2026a._domainkey.example.org.20260102T030405.ed25519.privatekey.pkcs8.pem"
+#define OTHER_BASE "2026b._domainkey.example.org.20260102T030405.rsa2048.privatekey.pkcs8.pem"
+#define NAME       "dkim/" BASE
+#define OTHER      "dkim/" OTHER_BASE
 
 static struct keydir *open_with(const char *path, gid_t group)
 {
@@ -238,9 +239,7 @@ static void a_removed_file_moves_to_old_and_overwrites_nothing_there(void **stat
     assert_absent(*state, NAME);
     assert_int_equal(count_entries(*state, "dkim/old"), 2);
     assert_content(path_in(*state, "dkim/old"), BASE, "first");
-    assert_content(path_in(*state, "dkim/old"),
-                   "2026a._domainkey.example.org.20260102T030405.ed25519.privatekey.pkcs8.pem.1",
-                   "second");
+    assert_content(path_in(*state, "dkim/old"), BASE ".1", "second");
     keydir_close(dir);
 }
 
@@ -498,7 +497,7 @@ static void a_file_of_no_key_moves_to_old(void **state)
     end(reconcile, 1, 0);
     assert_content(*state, NAME, sample.pem.data);
     assert_absent(*state, OTHER);
-    assert_content(path_in(*state, "dkim/old"), OTHER + strlen("dkim/"), "other");
+    assert_content(path_in(*state, "dkim/old"), OTHER_BASE, "other");
     free_sample(&sample);
     keydir_close(dir);
 }
