@@ -206,7 +206,7 @@ static enum mx_code settle(struct store_draft *draft, const struct mx_error *cau
                            struct mx_error *err)
 {
     struct mx_error said = *cause;
-    bool applied;
+    bool applied = false;
 
     for (int i = 0; i < SETTLE_TRIES; i++) {
         if (find_out(draft, &applied, &said)) {
