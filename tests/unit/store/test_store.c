@@ -335,7 +335,9 @@ static void a_request_that_changes_nothing_takes_no_revision(void **state)
     store_request_begin(draft);
     put(fixture, draft, "k", "w");
     put(fixture, draft, "k", "v");
+    assert_int_equal(store_put_derived(draft, text("~"), text("stray"), &fixture->err), MX_OK);
     assert_false(keep(fixture, draft, ""));
+    assert_value(store_draft_view(draft), "~", NULL);
     assert_int_equal(store_draft_requests(draft), 0);
     assert_int_equal(store_commit(fixture->store, &draft, &fixture->err), MX_OK);
     assert_int_equal(newest_revision(fixture->store), 1);
@@ -646,16 +648,23 @@ static void a_store_whose_history_was_trimmed_loads_the_image_again(void **state
     struct fixture *fixture = *state;
     struct store *other;
     struct store_snapshot *snapshot;
+    struct store_draft *draft;
     bool more;
 
     commit_one(fixture, fixture->store, "old", "o");
+    commit_one(fixture, fixture->store, "gone", "g");
     snapshot = store_acquire(fixture->store);
     other = open_store(fixture);
-    commit_one(fixture, other, "k", "v");
+    draft = draft_of(fixture, other, "k", "v");
+    store_request_begin(draft);
+    remove_key(fixture, draft, "gone");
+    assert_true(keep(fixture, draft, ""));
+    assert_int_equal(store_commit(other, &draft, &fixture->err), MX_OK);
     commit_one(fixture, other, "old", "n");
-    assert_int_equal(fixture->backend->ops->trim(fixture->backend, 3, 0, 1000, &more, NULL),
+    assert_int_equal(fixture->backend->ops->trim(fixture->backend, 4, 0, 1000, &more, NULL),
                      BACKEND_OK);
     assert_int_equal(store_catch_up(fixture->store, &fixture->err), MX_OK);
+    assert_newest(fixture->store, "gone", NULL);
     assert_newest(fixture->store, "k", "v");
     assert_newest(fixture->store, "old", "n");
     assert_newest(fixture->store, "~n", "old");
@@ -682,6 +691,33 @@ static void a_damaged_history_is_not_followed(void **state)
     assert_int_equal(newest_revision(fixture->store), 0);
     assert_int_equal(store_memory(fixture->store), 0);
     store_close(other);
+}
+
+/* The chain is right, but the change says that something was there which was not. */
+static void a_history_that_does_not_fit_is_not_followed(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct backend_ops *ops = fixture->backend->ops;
+    struct backend_edit edit = { .key = (const uint8_t *) "k", .key_len = 1 };
+    struct backend_request request = { .edits = &edit, .edit_count = 1 };
+    struct position head = backend_memory_head(fixture->backend);
+    struct buffer change = BUFFER_INIT;
+    size_t replay;
+
+    edit.before = (const uint8_t *) "never";
+    edit.before_len = 5;
+    change_begin(&change, NULL, 0, 1);
+    change_put_edit(&change, &edit);
+    request.change = change.data;
+    request.change_len = change.len;
+    assert_int_equal(
+        ops->commit(fixture->backend, &head, &request, 1, INT64_MAX, &head, &replay, &fixture->err),
+        BACKEND_OK);
+    assert_int_equal(store_catch_up(fixture->store, &fixture->err), MX_DATA_LOSS);
+    assert_string_equal(fixture->err.message,
+                        "change 1 of the backend's history does not fit the one before");
+    assert_int_equal(newest_revision(fixture->store), 0);
+    buffer_fini(&change);
 }
 
 int main(void)
@@ -711,6 +747,7 @@ int main(void)
         TEST(a_store_catches_up_with_another),
         TEST(a_store_whose_history_was_trimmed_loads_the_image_again),
         TEST(a_damaged_history_is_not_followed),
+        TEST(a_history_that_does_not_fit_is_not_followed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
