@@ -209,14 +209,16 @@ static void take_and_destroy(struct key_pool *pool)
 static void refilling_starts_below_low_and_ends_at_high(void **state)
 {
     struct key_pool_settings settings = stocked(2, 5);
-    struct key_pool *pool = create(&settings);
+    struct key_pool *pool;
 
     (void) state;
+    settings.threads = 2;
+    pool = create(&settings);
     await_ready(pool, KEY_ED25519, 5);
     for (unsigned i = 0; i < 3; i++) {
         take_and_destroy(pool);
     }
-    /* Two keys of another kind made by the only thread: time enough for a refill, were one due. */
+    /* While one thread makes keys of another kind, the other would refill, were it due. */
     for (unsigned i = 0; i < 2; i++) {
         struct waiter waiter;
 
