@@ -303,21 +303,22 @@ static enum mx_code identify(struct sqlite *db, int64_t *version_out, struct mx_
     return MX_OK;
 }
 
-static bool rewrite(int fd)
+static int rewrite(sqlite3_file *log)
 {
     char *bytes = malloc(COPY_SIZE);
-    off_t at = 0;
-    ssize_t len = bytes == NULL ? -1 : 1;
+    sqlite3_int64 size = 0;
+    int rc = bytes == NULL ? SQLITE_NOMEM : log->pMethods->xFileSize(log, &size);
 
-    while (len > 0) {
-        len = pread(fd, bytes, COPY_SIZE, at);
-        if (len > 0 && pwrite(fd, bytes, (size_t) len, at) != len) {
-            len = -1;
+    for (sqlite3_int64 at = 0; at < size && rc == SQLITE_OK; at += COPY_SIZE) {
+        int len = (int) (size - at < COPY_SIZE ? size - at : COPY_SIZE);
+
+        rc = log->pMethods->xRead(log, bytes, len, at);
+        if (rc == SQLITE_OK) {
+            rc = log->pMethods->xWrite(log, bytes, len, at);
         }
-        at += len;
     }
     free(bytes);
-    return len == 0 && fdatasync(fd) == 0;
+    return rc == SQLITE_OK && size > 0 ? log->pMethods->xSync(log, SQLITE_SYNC_NORMAL) : rc;
 }
 
 /*
@@ -328,18 +329,15 @@ static bool rewrite(int fd)
  */
 static enum mx_code settle_log(struct sqlite *db, struct mx_error *err)
 {
-    const char *log = sqlite3_filename_wal(sqlite3_db_filename(db->handle, "main"));
-    int fd = open(log, O_RDWR | O_CLOEXEC);
-    enum mx_code code = MX_OK;
+    sqlite3_file *log = NULL;
+    int rc = sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
 
-    if (fd < 0) {
-        return errno == ENOENT ? MX_OK : system_failure(log, "open", err);
+    if (rc == SQLITE_OK && log != NULL && log->pMethods != NULL) {
+        rc = rewrite(log);
     }
-    if (!rewrite(fd)) {
-        code = system_failure(log, "rewrite", err);
-    }
-    (void) close(fd);
-    return code;
+    return rc == SQLITE_OK ? MX_OK
+                           : mx_fail(err, sqlite_code(rc), "can't write the log of '%s' again: %s",
+                                     db->path, sqlite3_errstr(rc));
 }
 
 static enum mx_code migrate_step(struct sqlite *db, int64_t version, struct mx_error *err)

@@ -1,9 +1,11 @@
 #include "support/vfs_fault.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* What a write since the last sync replaced, newest first, to be put back when bytes get lost. */
 struct undo {
@@ -28,6 +30,11 @@ static unsigned countdown_left;
 static bool for_good;
 static bool happened;
 static unsigned log_syncs;
+
+/* Of the one log: what VFS_FAULT_SYNC_CLEAN left readable but not on disk, and how much of the log
+ * was written again since, from its start on. */
+static struct undo *volatile_writes;
+static sqlite3_int64 written_again;
 
 void vfs_fault_arm(enum vfs_fault fault, unsigned countdown)
 {
@@ -55,7 +62,8 @@ unsigned vfs_fault_log_syncs(void)
 
 static bool strikes(const struct fault_file *file, bool sync)
 {
-    bool is_sync_fault = armed == VFS_FAULT_SYNC_KEPT || armed == VFS_FAULT_SYNC_LOST;
+    bool is_sync_fault = armed == VFS_FAULT_SYNC_KEPT || armed == VFS_FAULT_SYNC_LOST ||
+                         armed == VFS_FAULT_SYNC_CLEAN;
 
     if (!file->is_log || armed == VFS_FAULT_NONE || is_sync_fault != sync) {
         return false;
@@ -84,12 +92,12 @@ static sqlite3_file *real_of(sqlite3_file *base)
     return file_of(base)->real;
 }
 
-static void forget_undo(struct fault_file *file)
+static void forget(struct undo **undo)
 {
-    while (file->undo != NULL) {
-        struct undo *next = file->undo->next;
-        free(file->undo);
-        file->undo = next;
+    while (*undo != NULL) {
+        struct undo *next = (*undo)->next;
+        free(*undo);
+        *undo = next;
     }
 }
 
@@ -101,7 +109,7 @@ static void lose_unsynced(struct fault_file *file)
         }
         (void) file->real->pMethods->xTruncate(file->real, undo->file_size);
     }
-    forget_undo(file);
+    forget(&file->undo);
 }
 
 static void remember(struct fault_file *file, int len, sqlite3_int64 offset)
@@ -124,11 +132,19 @@ static void remember(struct fault_file *file, int len, sqlite3_int64 offset)
     file->undo = undo;
 }
 
+static bool grows(struct fault_file *file, int len, sqlite3_int64 offset)
+{
+    sqlite3_int64 size = 0;
+
+    (void) file->real->pMethods->xFileSize(file->real, &size);
+    return offset + len > size;
+}
+
 static int fault_write(sqlite3_file *base, const void *data, int len, sqlite3_int64 offset)
 {
     struct fault_file *file = file_of(base);
 
-    if (strikes(file, false)) {
+    if ((armed != VFS_FAULT_FULL || grows(file, len, offset)) && strikes(file, false)) {
         enum vfs_fault fault = armed;
 
         disarm();
@@ -140,8 +156,43 @@ static int fault_write(sqlite3_file *base, const void *data, int len, sqlite3_in
     }
     if (file->is_log) {
         remember(file, len, offset);
+        written_again += offset == written_again ? len : 0;
     }
     return file->real->pMethods->xWrite(file->real, data, len, offset);
+}
+
+/* The kernel forgets that the bytes are to be written. */
+static void hold_as_clean(struct fault_file *file)
+{
+    forget(&volatile_writes);
+    volatile_writes = file->undo;
+    file->undo = NULL;
+    written_again = 0;
+}
+
+static void settle(struct fault_file *file)
+{
+    sqlite3_int64 size = 0;
+
+    forget(&file->undo);
+    (void) file->real->pMethods->xFileSize(file->real, &size);
+    if (file->is_log && written_again >= size) {
+        forget(&volatile_writes);
+    }
+}
+
+void vfs_fault_cut_power(const char *log_copy)
+{
+    int fd = open(log_copy, O_WRONLY | O_CLOEXEC);
+
+    for (struct undo *undo = volatile_writes; undo != NULL; undo = undo->next) {
+        if ((undo->len > 0 &&
+             pwrite(fd, undo->old, (size_t) undo->len, undo->offset) != undo->len) ||
+            ftruncate(fd, undo->file_size) != 0) {
+            abort();
+        }
+    }
+    (void) close(fd);
 }
 
 static int fault_sync(sqlite3_file *base, int flags)
@@ -152,17 +203,19 @@ static int fault_sync(sqlite3_file *base, int flags)
     if (strikes(file, true)) {
         if (armed == VFS_FAULT_SYNC_LOST) {
             lose_unsynced(file);
+        } else if (armed == VFS_FAULT_SYNC_CLEAN) {
+            hold_as_clean(file);
         }
         disarm();
         return SQLITE_IOERR_FSYNC;
     }
-    forget_undo(file);
+    settle(file);
     return file->real->pMethods->xSync(file->real, flags);
 }
 
 static int fault_close(sqlite3_file *base)
 {
-    forget_undo(file_of(base));
+    forget(&file_of(base)->undo);
     return real_of(base)->pMethods->xClose(real_of(base));
 }
 

@@ -244,6 +244,53 @@ static void a_failed_sync_whose_bytes_were_lost_is_unknown_and_found_not_applied
     assert_int_equal(assert_truth(fixture).revision, 5);
 }
 
+static void copy_file(const char *from, const char *to)
+{
+    FILE *source = fopen(from, "r");
+    FILE *target = fopen(to, "w");
+    int byte;
+
+    assert_non_null(source);
+    assert_non_null(target);
+    while ((byte = fgetc(source)) != EOF) {
+        assert_int_equal(fputc(byte, target), byte);
+    }
+    assert_int_equal(fclose(source), 0);
+    assert_int_equal(fclose(target), 0);
+}
+
+/* Goes on with what is on disk if the power is cut now. */
+static void cut_power(struct fixture *fixture)
+{
+    struct scratch after;
+    char from[PATH_MAX];
+
+    scratch_init(&after);
+    (void) snprintf(from, sizeof(from), "%s", scratch_path(&fixture->scratch, "store.db"));
+    copy_file(from, scratch_path(&after, "store.db"));
+    (void) snprintf(from, sizeof(from), "%s", scratch_path(&fixture->scratch, "store.db-wal"));
+    copy_file(from, scratch_path(&after, "store.db-wal"));
+    vfs_fault_cut_power(scratch_path(&after, "store.db-wal"));
+    fixture->backend->ops->close(fixture->backend);
+    scratch_fini(&fixture->scratch);
+    fixture->scratch = after;
+    fixture->backend = open_in(fixture);
+}
+
+static void what_reopen_found_applied_survives_a_power_cut(void **state)
+{
+    struct fixture *fixture = *state;
+    struct position head = commit_some(fixture, 3);
+    struct position after;
+
+    vfs_fault_arm(VFS_FAULT_SYNC_CLEAN, 1);
+    assert_result(try_commit(fixture, &head, &after), BACKEND_UNKNOWN);
+    reopen(fixture);
+    assert_int_equal(assert_truth(fixture).revision, 4);
+    cut_power(fixture);
+    assert_int_equal(assert_truth(fixture).revision, 4);
+}
+
 static void a_backend_closed_in_doubt_is_found_whole_by_the_next(void **state)
 {
     struct fixture *fixture = *state;
@@ -356,7 +403,7 @@ static void a_disk_that_fails_at_random_never_makes_it_lie(void **state)
         struct position after;
         enum backend_result result;
 
-        vfs_fault_arm((enum vfs_fault)(random() % 6), 1 + (unsigned) random() % 12);
+        vfs_fault_arm((enum vfs_fault)(random() % 7), 1 + (unsigned) random() % 12);
         result = try_commit(fixture, &head, &after);
         if (result == BACKEND_OK) {
             head = after;
@@ -443,6 +490,7 @@ int main(void)
         SENTENCE(a_refused_commit_writes_nothing),
         SENTENCE(a_failed_sync_whose_bytes_stayed_is_unknown_and_found_applied),
         SENTENCE(a_failed_sync_whose_bytes_were_lost_is_unknown_and_found_not_applied),
+        SENTENCE(what_reopen_found_applied_survives_a_power_cut),
         SENTENCE(a_backend_closed_in_doubt_is_found_whole_by_the_next),
         SENTENCE(a_failed_write_is_found_not_applied),
         SENTENCE(a_disk_full_before_commit_is_read_only_and_certainly_not_applied),
