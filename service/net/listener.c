@@ -14,7 +14,7 @@
 /* What sun_path holds, with its NUL. */
 #define SOCKET_PATH_SIZE sizeof(((struct sockaddr_un *) NULL)->sun_path)
 
-#define LOCK_SUFFIX ".lock"
+#define LOCK_SUFFIX      ".lock"
 
 static const struct {
     const char *prefix;
@@ -67,8 +67,7 @@ static enum mx_code prepare_directory(const char *path, struct mx_error *err)
         return mx_fail(err, MX_FAILED_PRECONDITION,
                        "directory '%s' of the socket is writable for others (owner %lu, mode "
                        "%04o): anyone could put a socket of theirs there",
-                       directory, (unsigned long) found.st_uid,
-                       (unsigned) (found.st_mode & 07777));
+                       directory, (unsigned long) found.st_uid, (unsigned) (found.st_mode & 07777));
     }
     return MX_OK;
 }
@@ -137,14 +136,13 @@ enum mx_code listener_init(struct listener *listener, nng_socket socket, const c
     if ((code = parse_scheme(url, &listener->scheme, &rest, err)) != MX_OK) {
         return code;
     }
-    if (listener->scheme == LISTENER_IPC &&
-        (code = prepare_path(listener, rest, err)) != MX_OK) {
+    if (listener->scheme == LISTENER_IPC && (code = prepare_path(listener, rest, err)) != MX_OK) {
         return code;
     }
     result = nng_listener_create(&listener->nng, socket, url);
     if (result == 0 && listener->scheme == LISTENER_IPC) {
-        result = nng_listener_set_int(listener->nng, NNG_OPT_IPC_PERMISSIONS,
-                                      socket_mode(settings));
+        result =
+            nng_listener_set_int(listener->nng, NNG_OPT_IPC_PERMISSIONS, socket_mode(settings));
     }
     if (result != 0) {
         return mx_fail(err, MX_INVALID_ARGUMENT, "urls: cannot use '%s': %s", url,
@@ -204,8 +202,7 @@ enum mx_code listener_start(struct listener *listener, const char *url, struct m
     }
     result = nng_listener_get_string(listener->nng, NNG_OPT_URL, &bound);
     if (result != 0) {
-        return mx_fail(err, MX_INTERNAL, "urls: no address of '%s': %s", url,
-                       nng_strerror(result));
+        return mx_fail(err, MX_INTERNAL, "urls: no address of '%s': %s", url, nng_strerror(result));
     }
     listener->url = strdup(bound);
     nng_strfree(bound);

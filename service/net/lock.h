@@ -12,7 +12,8 @@
 
 struct lock;
 
-/* FAILED_PRECONDITION if somebody holds it: "'/run/x.lock' is in use by process 42". Never waits. */
+/* FAILED_PRECONDITION if somebody holds it: "'/run/x.lock' is in use by process 42". Never waits.
+ */
 MX_MUST_USE enum mx_code lock_acquire(const char *path, struct lock **lock_out,
                                       struct mx_error *err);
 

@@ -85,8 +85,7 @@ static bool admit(struct server *server, nng_pipe pipe)
         return false;
     }
     (void) pthread_mutex_lock(&server->lock);
-    bool has_room =
-        connections_add(&server->connections, pipe.id, &peer, clock_mono_ms()) != NULL;
+    bool has_room = connections_add(&server->connections, pipe.id, &peer, clock_mono_ms()) != NULL;
 
     (void) pthread_mutex_unlock(&server->lock);
     if (!has_room) {
@@ -180,8 +179,8 @@ static enum mx_code make_listeners(struct server *server, struct mx_error *err)
     while (code == MX_OK && server->listener_count < settings->url_count) {
         size_t i = server->listener_count++;
 
-        code = listener_init(&server->listeners[i], server->socket, settings->urls[i], settings,
-                             err);
+        code =
+            listener_init(&server->listeners[i], server->socket, settings->urls[i], settings, err);
     }
     return code;
 }
@@ -194,8 +193,7 @@ static enum mx_code listen_at_all(struct server *server, struct mx_error *err)
         return nng_failed(err, "listen for the canary", result);
     }
     for (size_t i = 0; i < server->listener_count; i++) {
-        enum mx_code code =
-            listener_start(&server->listeners[i], server->settings->urls[i], err);
+        enum mx_code code = listener_start(&server->listeners[i], server->settings->urls[i], err);
 
         if (code != MX_OK) {
             return code;

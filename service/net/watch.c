@@ -29,8 +29,8 @@ static int64_t least(int64_t a, int64_t b)
 
 static int tick_ms(const struct server *server)
 {
-    int64_t shortest = least(server->settings->limits.send_timeout_ms,
-                             server->settings->limits.idle_timeout_ms);
+    int64_t shortest =
+        least(server->settings->limits.send_timeout_ms, server->settings->limits.idle_timeout_ms);
 
     shortest = least(shortest, server->timing.canary_interval_ms);
     shortest = least(shortest, server->timing.canary_patience_ms);
@@ -49,8 +49,7 @@ static size_t take_slow(struct server *server, int64_t before_ms, uint32_t *pipe
         if (worker->state != WORKER_SENDING || worker->sending_ms >= before_ms) {
             continue;
         }
-        struct connection *connection =
-            connections_find(&server->connections, worker->pipe.id);
+        struct connection *connection = connections_find(&server->connections, worker->pipe.id);
 
         if (connection != NULL && !connection->closing) {
             connection->closing = true;

@@ -104,13 +104,20 @@ bool rig_wait_connections(struct rig *rig, unsigned count)
 {
     int64_t deadline_ms = clock_mono_ms() + PATIENCE_MS;
 
-    while (rig_counts(rig).connections != count) {
-        if (clock_mono_ms() > deadline_ms) {
-            return false;
-        }
+    while (rig_counts(rig).connections != count && clock_mono_ms() < deadline_ms) {
         pause_shortly();
     }
-    return true;
+    return rig_counts(rig).connections == count;
+}
+
+bool rig_wait_no_calls(struct rig *rig)
+{
+    int64_t deadline_ms = clock_mono_ms() + PATIENCE_MS;
+
+    while (rig_counts(rig).calls != 0 && clock_mono_ms() < deadline_ms) {
+        pause_shortly();
+    }
+    return rig_counts(rig).calls == 0;
 }
 
 unsigned open_descriptors(void)
@@ -132,11 +139,8 @@ bool wait_descriptors(unsigned count)
 {
     int64_t deadline_ms = clock_mono_ms() + PATIENCE_MS;
 
-    while (open_descriptors() > count) {
-        if (clock_mono_ms() > deadline_ms) {
-            return false;
-        }
+    while (open_descriptors() > count && clock_mono_ms() < deadline_ms) {
         pause_shortly();
     }
-    return true;
+    return open_descriptors() <= count;
 }

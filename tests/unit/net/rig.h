@@ -38,8 +38,9 @@ void rig_remove_directory(struct rig *rig);
 
 struct server_counts rig_counts(struct rig *rig);
 
-/* Polls until so many connections are left; false: not in time. */
+/* Poll until so many connections are left, no call is in work; false: not in time. */
 bool rig_wait_connections(struct rig *rig, unsigned count);
+bool rig_wait_no_calls(struct rig *rig);
 
 /* Descriptors this process has open. */
 unsigned open_descriptors(void);

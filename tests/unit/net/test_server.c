@@ -194,7 +194,7 @@ static void a_client_that_never_reads_is_dropped_and_its_workers_are_free_again(
         /* With all workers pinned, this waits until the greedy one is dropped. */
         assert_true(raw_echoes(&patient, "echo"));
         assert_true(rig_wait_connections(&rig, 1));
-        assert_int_equal(rig_counts(&rig).calls, 0);
+        assert_true(rig_wait_no_calls(&rig));
         assert_true(raw_echoes(&patient, "echo"));
         raw_close(&greedy);
         raw_close(&patient);
@@ -268,9 +268,11 @@ static void clients_gone_before_the_hello_do_not_deafen_the_listener(void **stat
     unsigned descriptors = open_descriptors();
 
     for (int i = 0; i < CONNECTS; i++) {
+        /* The defect is ipc's. A queue of 128 connections, then a second's wait, is tcp's own. */
+        int url = i % 50 == 0 ? RIG_TCP : i % 5 == 0 ? RIG_ABSTRACT : RIG_IPC;
         struct raw hasty;
 
-        assert_true(raw_connect(&hasty, rig_url(&rig, i % RIG_URLS)));
+        assert_true(raw_connect(&hasty, rig_url(&rig, url)));
         raw_close(&hasty);
     }
     for (int i = 0; i < RIG_URLS; i++) {
@@ -576,8 +578,8 @@ static void wedge(struct blocker *blocker)
     char url[96];
 
     (void) snprintf(url, sizeof(url), "abstract://mxadm-test-blocker-%ld", (long) getpid());
-    *blocker = (struct blocker){ .lock = PTHREAD_MUTEX_INITIALIZER,
-                                 .changed = PTHREAD_COND_INITIALIZER };
+    *blocker =
+        (struct blocker){ .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
     assert_int_equal(nng_rep0_open(&blocker->socket), 0);
     assert_int_equal(
         nng_pipe_notify(blocker->socket, NNG_PIPE_EV_REM_POST, block_the_reaper, blocker), 0);
