@@ -144,10 +144,7 @@ struct principal *auth_identify(struct auth *auth, const struct rpc_peer *peer)
         user = find_user(auth, peer->uid);
         break;
     case RPC_PEER_LOOPBACK:
-        user = &auth->loopback;
-        break;
-    case RPC_PEER_REMOTE:
-        /* Neither encrypted nor authenticated, let in by `allow_remote_tcp`: as loopback. */
+    case RPC_PEER_REMOTE: /* neither encrypted nor authenticated, let in by `allow_remote_tcp` */
         user = &auth->loopback;
         break;
     }

@@ -399,7 +399,7 @@ char *key_dkim_record(struct arena *arena, enum key_kind kind, const uint8_t *pu
     if (record == NULL) {
         return NULL;
     }
-    memcpy(record, tags, tags_len);
+    memcpy(record, tags, tags_len + 1);
     if (revoked) {
         return record;
     }

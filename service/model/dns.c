@@ -347,14 +347,14 @@ static enum mx_code resolve_reports(struct dns_builder *builder,
 static enum mx_code resolve_client(struct dns_builder *builder, struct mx_error *err)
 {
     const char *name = builder->input->domain->client_settings_domain;
-    const char *ascii;
+    const char *ascii = "";
     enum mx_code code;
 
     if (!is_set(name)) {
         return MX_OK;
     }
     code = resolve(builder, "client_settings_domain", name, &ascii, err);
-    if (code == MX_OK && strcmp(ascii, builder->host) != 0) {
+    if (code == MX_OK && builder->host != NULL && strcmp(ascii, builder->host) != 0) {
         builder->client = ascii;
     }
     return code;

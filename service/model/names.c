@@ -195,7 +195,7 @@ static char *show_character(char *end, int32_t character, const char *from, cons
 
 const char *name_show(struct arena *arena, const char *text)
 {
-    char shown[SHOW_MAX * 4 + sizeof("\"...\"")];
+    char shown[(size_t) SHOW_MAX * 4 + sizeof("\"...\"")];
     const char *start = text;
     const char *copy;
     char *end = shown;

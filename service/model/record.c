@@ -36,7 +36,9 @@ static void append(struct record_key *key, const char *text, size_t len)
     if (len > sizeof(key->data) - key->len) {
         len = sizeof(key->data) - key->len;
     }
-    memcpy(key->data + key->len, text, len);
+    if (len > 0) {
+        memcpy(key->data + key->len, text, len);
+    }
     key->len += len;
 }
 
@@ -290,11 +292,11 @@ static void derived_add(struct derived *derived, char prefix, struct slice first
 static void derive(struct slice key, struct slice value, struct derived *derived)
 {
     struct names names;
-    struct slice account;
+    struct slice account = { NULL, 0 };
     uint64_t none;
 
     derived->count = 0;
-    if (value.data == NULL || key.data[0] != kinds[RECORD_ADDRESS].prefix) {
+    if (value.data == NULL || (char) key.data[0] != kinds[RECORD_ADDRESS].prefix) {
         return;
     }
     names = names_of(key);
@@ -488,6 +490,7 @@ const char *record_name(struct arena *arena, struct slice key)
         }
         return arena_printf(arena, "%.*s@%.*s", second_len, names.second, first_len, names.first);
     case RECORD_VAULT_KEY:
+        return arena_strdup(arena, "vault");
     case RECORD_KINDS:
         break;
     }

@@ -373,7 +373,7 @@ void call_answer(struct rpc_call *call, const ProtobufCMessage *response)
 
 void call_answer_field(struct rpc_call *call, unsigned number, struct slice packed)
 {
-    uint8_t *head = arena_alloc(call->arena, 2 * VARINT_SIZE_MAX);
+    uint8_t *head = arena_alloc(call->arena, (size_t) 2 * VARINT_SIZE_MAX);
     uint8_t *at = varint_put(head, (uint64_t) number << 3 | 2); /* 2: a run of bytes */
 
     at = varint_put(at, packed.len);

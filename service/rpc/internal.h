@@ -92,7 +92,6 @@ struct rpc_call {
 struct service {
     const ProtobufCServiceDescriptor *descriptor;
     const struct rpc_row **rows; /* by index of the method; NULL: not built */
-    size_t name_len;
 };
 
 struct rpc {

@@ -167,6 +167,13 @@ static void filter_digest(struct rpc_call *call, uint8_t out[DIGEST_SIZE])
         3, out);
 }
 
+static void exchange(char *text, char from, char to)
+{
+    for (char *c = strchr(text, from); c != NULL; c = strchr(c, from)) {
+        *c = to;
+    }
+}
+
 const char *call_page_token(struct rpc_call *call, struct slice last)
 {
     struct pages *pages = call->rpc->pages;
@@ -183,9 +190,8 @@ const char *call_page_token(struct rpc_call *call, struct slice last)
     at += last.len;
     text = arena_alloc(call->arena, (size_t) (at - bytes) * 4 / 3 + 8);
     (void) EVP_EncodeBlock((unsigned char *) text, bytes, (int) (at - bytes));
-    for (char *c = text; *c != '\0'; c++) {
-        *c = *c == '+' ? '-' : *c == '/' ? '_' : *c;
-    }
+    exchange(text, '+', '-');
+    exchange(text, '/', '_');
     pin_snapshot(pages, call->snapshot);
     return text;
 }
@@ -205,8 +211,9 @@ static size_t decode(struct rpc_call *call, const char *token, uint8_t *bytes)
         if (*c == '+' || *c == '/') {
             return 0;
         }
-        *c = *c == '-' ? '+' : *c == '_' ? '/' : *c;
     }
+    exchange(text, '-', '+');
+    exchange(text, '_', '/');
     decoded = EVP_DecodeBlock(bytes, (const unsigned char *) text, (int) len);
     if (decoded < 0) {
         return 0;

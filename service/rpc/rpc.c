@@ -35,16 +35,37 @@ static bool add_rows(struct service *service, const struct rpc_table *table, str
     return true;
 }
 
+static bool is_named(const ProtobufCServiceDescriptor *service, const char *name, size_t len)
+{
+    return strncmp(service->name, name, len) == 0 && service->name[len] == '\0';
+}
+
 static struct service *find_service(struct rpc *rpc, const char *name, size_t len)
 {
-    for (size_t i = 0; i < rpc->service_count; i++) {
-        struct service *service = &rpc->services[i];
-
-        if (service->name_len == len && memcmp(service->descriptor->name, name, len) == 0) {
-            return service;
+    /* Zeroed when allocated: the first without a descriptor is behind the last. */
+    for (size_t i = 0; i < rpc->config.table_count && rpc->services[i].descriptor != NULL; i++) {
+        if (is_named(rpc->services[i].descriptor, name, len)) {
+            return &rpc->services[i];
         }
     }
     return NULL;
+}
+
+/* The service of a table: an earlier table's, or a new one. NULL: out of memory. */
+static struct service *service_of(struct rpc *rpc, const ProtobufCServiceDescriptor *descriptor)
+{
+    struct service *service = find_service(rpc, descriptor->name, strlen(descriptor->name));
+
+    if (service == NULL) {
+        service = &rpc->services[rpc->service_count];
+        service->descriptor = descriptor;
+        service->rows = calloc(descriptor->n_methods, sizeof(struct rpc_row *));
+        if (service->rows == NULL) {
+            return NULL;
+        }
+        rpc->service_count++;
+    }
+    return service;
 }
 
 static bool add_tables(struct rpc *rpc, struct mx_error *err)
@@ -56,16 +77,9 @@ static bool add_tables(struct rpc *rpc, struct mx_error *err)
     }
     for (size_t i = 0; i < rpc->config.table_count; i++) {
         const struct rpc_table *table = &rpc->config.tables[i];
-        struct service *service =
-            find_service(rpc, table->service->name, strlen(table->service->name));
+        struct service *service = service_of(rpc, table->service);
 
         if (service == NULL) {
-            service = &rpc->services[rpc->service_count++];
-            service->descriptor = table->service;
-            service->name_len = strlen(table->service->name);
-            service->rows = calloc(table->service->n_methods, sizeof(struct rpc_row *));
-        }
-        if (service->rows == NULL) {
             mx_fail(err, MX_RESOURCE_EXHAUSTED, "out of memory for the dispatch table");
             return false;
         }
