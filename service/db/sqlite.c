@@ -160,8 +160,8 @@ static enum mx_code execute(struct sqlite *db, const char *sql, struct mx_error 
     return err->code;
 }
 
-static enum mx_code read_number(struct sqlite *db, const char *sql, int64_t *number_out,
-                                struct mx_error *err)
+static int read_number(struct sqlite *db, const char *sql, int64_t *number_out,
+                       struct mx_error *err)
 {
     sqlite3_stmt *statement = NULL;
     int rc = sqlite_prepare(db, sql, &statement, err);
@@ -173,7 +173,7 @@ static enum mx_code read_number(struct sqlite *db, const char *sql, int64_t *num
         *number_out = sqlite3_column_int64(statement, 0);
     }
     (void) sqlite3_finalize(statement);
-    return rc == SQLITE_ROW ? MX_OK : err->code;
+    return rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
 /* A setting that SQLite may silently decline: it answers with what is in force. */
@@ -266,27 +266,34 @@ static enum mx_code connect_file(struct sqlite *db, struct mx_error *err)
     return insist(db, "PRAGMA locking_mode = EXCLUSIVE", "exclusive", err);
 }
 
+/* The first look into a file fails in two ways that deserve words of their own. */
+static enum mx_code explain_first_look(struct sqlite *db, int failure, struct mx_error *err)
+{
+    if (failure == SQLITE_NOTADB) {
+        return mx_fail(err, MX_FAILED_PRECONDITION, "'%s' is not a database of mxadmd", db->path);
+    }
+    if ((failure & 0xff) == SQLITE_BUSY) {
+        return mx_fail(err, MX_UNAVAILABLE, "'%s' is in use by another process", db->path);
+    }
+    return err->code;
+}
+
 /* Whose file it is and of which version, before a byte of it is changed. 0: new. */
 static enum mx_code identify(struct sqlite *db, int64_t *version_out, struct mx_error *err)
 {
     int64_t application = 0;
     int64_t version = 0;
     int64_t objects = 0;
+    int rc = read_number(db, "SELECT count(*) FROM sqlite_schema", &objects, err);
 
-    if (read_number(db, "SELECT count(*) FROM sqlite_schema", &objects, err) != MX_OK) {
-        int failure = sqlite3_extended_errcode(db->handle);
-        if (failure == SQLITE_NOTADB) {
-            return mx_fail(err, MX_FAILED_PRECONDITION, "'%s' is not a database of mxadmd",
-                           db->path);
-        }
-        if ((failure & 0xff) == SQLITE_BUSY) {
-            return mx_fail(err, MX_UNAVAILABLE, "'%s' is in use by another process", db->path);
-        }
-        return err->code;
+    if (rc == SQLITE_OK) {
+        rc = read_number(db, "PRAGMA application_id", &application, err);
     }
-    if (read_number(db, "PRAGMA application_id", &application, err) != MX_OK ||
-        read_number(db, "PRAGMA user_version", &version, err) != MX_OK) {
-        return err->code;
+    if (rc == SQLITE_OK) {
+        rc = read_number(db, "PRAGMA user_version", &version, err);
+    }
+    if (rc != SQLITE_OK) {
+        return explain_first_look(db, rc, err);
     }
     if (application != SCHEMA_APPLICATION_ID &&
         (application != 0 || version != 0 || objects != 0)) {

@@ -22,6 +22,9 @@
 
 #define MEBIBYTE ((size_t) 1024 * 1024)
 
+/* So that what is never woken fails instead of hanging. */
+#define WAIT_AT_MOST_MS 30000
+
 /* ---------------------------------------------------------------- the backends */
 
 struct ground {
@@ -905,7 +908,7 @@ static void wait_wakes_on_a_commit_of_another_thread(void **state)
     pthread_t thread;
 
     assert_int_equal(pthread_create(&thread, NULL, commit_once, backend), 0);
-    assert_true(backend->ops->wait(backend, 0, INT64_MAX));
+    assert_true(backend->ops->wait(backend, 0, clock_mono_ms() + WAIT_AT_MOST_MS));
     assert_int_equal(history_head(backend).revision, 1);
     assert_int_equal(pthread_join(thread, NULL), 0);
 }
@@ -916,34 +919,60 @@ static void wait_returns_at_once_or_at_the_deadline(void **state)
     struct backend *backend = fixture->backend;
 
     write_changes(fixture, 2);
-    assert_true(backend->ops->wait(backend, 1, INT64_MAX));
+    assert_true(backend->ops->wait(backend, 1, clock_mono_ms() + WAIT_AT_MOST_MS));
     assert_false(backend->ops->wait(backend, 2, clock_mono_ms() + 10));
     assert_false(backend->ops->wait(backend, 2, -1));
 }
 
+/* Readers count what is wrong: only the test's own thread may assert. */
 struct traffic {
     struct fixture *fixture;
     atomic_bool stop;
     atomic_uint_fast64_t acknowledged;
+    atomic_uint wrong;
 };
+
+struct follower {
+    struct traffic *traffic;
+    struct position cursor;
+};
+
+static void expect(struct traffic *traffic, bool holds)
+{
+    if (!holds) {
+        atomic_fetch_add(&traffic->wrong, 1);
+        atomic_store(&traffic->stop, true);
+    }
+}
+
+static bool follow_change(void *context, const struct position *position, const uint8_t *change,
+                          size_t change_len, int64_t time_us)
+{
+    struct follower *follower = context;
+    struct position next = position_next(&follower->cursor, change, change_len);
+
+    (void) time_us;
+    expect(follower->traffic, position_equal(position, &next));
+    follower->cursor = next;
+    return true;
+}
 
 static void *follow(void *context)
 {
+    struct follower follower = { .traffic = context };
     struct traffic *traffic = context;
     struct backend *backend = traffic->fixture->backend;
-    struct seen seen = { .count = 0 };
     struct mx_error err;
 
     while (!atomic_load(&traffic->stop)) {
-        struct position after = seen.cursor;
+        struct position after = follower.cursor;
         uint64_t least = atomic_load(&traffic->acknowledged);
         uint64_t floor;
 
-        assert_result(
-            backend->ops->tail(backend, &after, SIZE_MAX, see_change, &seen, &floor, &err),
-            BACKEND_OK);
-        assert_true(seen.cursor.revision >= least);
-        (void) backend->ops->wait(backend, seen.cursor.revision, clock_mono_ms() + 5);
+        expect(traffic, backend->ops->tail(backend, &after, SIZE_MAX, follow_change, &follower,
+                                           &floor, &err) == BACKEND_OK);
+        expect(traffic, follower.cursor.revision >= least);
+        (void) backend->ops->wait(backend, follower.cursor.revision, clock_mono_ms() + 5);
     }
     return NULL;
 }
@@ -956,15 +985,14 @@ static void *look_up(void *context)
 
     while (!atomic_load(&traffic->stop)) {
         uint64_t revision = atomic_load(&traffic->acknowledged);
-        struct backend_found found;
+        struct backend_found found = { 0 };
         char id[32];
 
         if (revision > 0) {
             (void) snprintf(id, sizeof(id), "%llu", (unsigned long long) revision);
-            assert_result(
-                backend->ops->find(backend, (const uint8_t *) id, strlen(id), &found, &err),
-                BACKEND_OK);
-            assert_int_equal(found.revision, revision);
+            expect(traffic, backend->ops->find(backend, (const uint8_t *) id, strlen(id), &found,
+                                               &err) == BACKEND_OK &&
+                                found.revision == revision);
             free(found.answer);
         }
     }
@@ -989,6 +1017,7 @@ static void readers_see_each_commit_that_was_acknowledged(void **state)
     for (int i = 0; i < 3; i++) {
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     }
+    assert_int_equal(atomic_load(&traffic.wrong), 0);
     assert_image(traffic.fixture, "k=300;");
 }
 
