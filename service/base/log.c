@@ -17,6 +17,11 @@ static const char *const level_names[] = {
     [LOG_ERROR] = "error",
 };
 
+/* The end of a line always fits behind what put() writes. */
+#define END_ROOM 8
+/* What a field needs beside its key: punctuation, and a number or the quotes of a text. */
+#define FIELD_ROOM 32
+
 /* Written before the first thread starts, read by all afterwards. */
 static enum log_level least_level = LOG_INFO;
 static bool json_form;
@@ -39,7 +44,7 @@ bool log_enabled(enum log_level level)
 
 static void put(struct line *line, const char *text)
 {
-    size_t room = sizeof(line->text) - 8 - line->len; /* 8: the line's end always fits */
+    size_t room = sizeof(line->text) - END_ROOM - line->len;
     size_t len = strlen(text);
 
     if (len > room) {
@@ -89,6 +94,9 @@ static void put_field(struct line *line, const struct log_field *field)
 {
     char number[32];
 
+    if (line->len + strlen(field->key) + FIELD_ROOM > sizeof(line->text) - END_ROOM) {
+        return; /* half a field would break the line's form */
+    }
     put(line, json_form ? ",\"" : " ");
     put(line, field->key);
     put(line, json_form ? "\":" : "=");

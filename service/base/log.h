@@ -4,7 +4,8 @@
  * An event has a level, a fixed name and fields. Only rpc/, net/ and main.c
  * log; everything else returns. Secrets never become fields. Values are
  * escaped, so that no input can forge a line. Any thread; a line is written
- * whole.
+ * whole. Where a line is full a text is cut, and fields that follow are left
+ * out.
  */
 #pragma once
 
