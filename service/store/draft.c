@@ -202,36 +202,52 @@ enum mx_code store_delete_derived(struct store_draft *draft, struct slice key, s
 
 /*
  * They need no bookkeeping: what the request took away is on the list of the dead since it began,
- * and what it brought is young. `before` and `after` are of the same key, either may be NULL.
+ * and what it brought is young.
  */
-static void add_edit(struct edit_list *edits, const struct trie_leaf *before,
-                     const struct trie_leaf *after)
-{
-    struct slice key = trie_leaf_key(before != NULL ? before : after);
-    struct slice old = before != NULL ? trie_leaf_value(before) : slice_of(NULL, 0);
-    struct slice new = after != NULL ? trie_leaf_value(after) : slice_of(NULL, 0);
 
-    if (before != NULL && after != NULL &&
-        old.len == new.len &&memcmp(old.data, new.data, old.len) == 0) {
-        return;
-    }
+/* The value of a durable entry; absent if there is none. */
+static struct slice durable_value(const struct trie_node *root, struct slice key)
+{
+    const struct trie_leaf *leaf = trie_find(root, key);
+
+    return leaf != NULL && trie_leaf_durable(leaf) ? trie_leaf_value(leaf) : slice_of(NULL, 0);
+}
+
+static void add_edit(struct edit_list *edits, struct slice key, struct slice before,
+                     struct slice after)
+{
     assert(edits->len < edits->capacity);
     edits->at[edits->len++] = (struct backend_edit){
         .key = key.data,
         .key_len = key.len,
-        .before = old.data,
-        .before_len = old.len,
-        .after = new.data,
-        .after_len = new.len,
+        .before = before.data,
+        .before_len = before.len,
+        .after = after.data,
+        .after_len = after.len,
     };
+}
+
+/* The entry was there before; it may be there still, with another value or the same. */
+static void add_if_different(struct store_draft *draft, const struct trie_leaf *leaf)
+{
+    struct slice key = trie_leaf_key(leaf);
+    struct slice before = trie_leaf_value(leaf);
+    struct slice after = durable_value(draft->trie.root, key);
+    bool same = after.data != NULL && before.len == after.len &&
+                memcmp(before.data, after.data, before.len) == 0;
+
+    if (trie_leaf_durable(leaf) && !same) {
+        add_edit(&draft->edits, key, before, after);
+    }
 }
 
 static void add_if_new(void *context, const struct trie_leaf *leaf)
 {
     struct store_draft *draft = context;
+    struct slice key = trie_leaf_key(leaf);
 
-    if (trie_leaf_durable(leaf) && trie_find(draft->request_root, trie_leaf_key(leaf)) == NULL) {
-        add_edit(&draft->edits, NULL, leaf);
+    if (trie_leaf_durable(leaf) && durable_value(draft->request_root, key).data == NULL) {
+        add_edit(&draft->edits, key, slice_of(NULL, 0), trie_leaf_value(leaf));
     }
 }
 
@@ -258,9 +274,9 @@ static void collect_edits(struct store_draft *draft)
         return;
     }
     for (size_t i = draft->request_dead_len; i < draft->trie.dead.len; i++) {
-        const struct trie_leaf *before = trie_nodes_leaf(&draft->trie.dead, i);
-        if (before != NULL && trie_leaf_durable(before)) {
-            add_edit(edits, before, trie_find(draft->trie.root, trie_leaf_key(before)));
+        const struct trie_leaf *leaf = trie_nodes_leaf(&draft->trie.dead, i);
+        if (leaf != NULL) {
+            add_if_different(draft, leaf);
         }
     }
     trie_each_young(draft->trie.root, draft->trie.generation, add_if_new, draft);

@@ -380,7 +380,7 @@ static enum mx_code follow(struct store_draft *draft, bool *compacted_out, struc
     struct backend *backend = draft->store->backend;
     struct intake intake = { draft, err, MX_OK, 0 };
     struct mx_error said = { .message = "" };
-    enum backend_result result;
+    enum backend_result result = BACKEND_OK;
     uint64_t floor;
 
     do {

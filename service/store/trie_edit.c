@@ -100,6 +100,11 @@ static void bury(struct trie *trie, struct trie_node *node)
 
 /* ------------------------------------------------------------------ changing */
 
+static void copy_nodes(struct trie_node **to, struct trie_node *const *from, size_t count)
+{
+    memcpy(to, from, count * sizeof(struct trie_node *));
+}
+
 /* Sees to it that the branch in `*place` is young. NULL: out of memory. */
 static struct branch *own(struct trie *trie, struct trie_node **place)
 {
@@ -204,9 +209,9 @@ static bool widen(struct trie *trie, struct trie_node **place, struct trie_leaf 
     wide->count = old->count + 1;
     wide->index = old->index;
     wide->bitmap = (old->bitmap | 1U << slot) & BITMAP_MASK;
-    memcpy(wide->child, old->child, at * sizeof(wide->child[0]));
+    copy_nodes(wide->child, old->child, at);
     wide->child[at] = node_of_leaf(leaf);
-    memcpy(wide->child + at + 1, old->child + at, (children - at) * sizeof(wide->child[0]));
+    copy_nodes(wide->child + at + 1, old->child + at, children - at);
     bury(trie, *place);
     *place = node_of_branch(wide);
     return true;
@@ -291,9 +296,8 @@ static bool narrow(struct trie *trie, struct trie_node **place, unsigned slot)
         small->count = old->count - 1;
         small->index = old->index;
         small->bitmap = old->bitmap & ~(1U << slot) & BITMAP_MASK;
-        memcpy(small->child, old->child, at * sizeof(small->child[0]));
-        memcpy(small->child + at, old->child + at + 1,
-               (children - at - 1) * sizeof(small->child[0]));
+        copy_nodes(small->child, old->child, at);
+        copy_nodes(small->child + at, old->child + at + 1, children - at - 1);
         rest = node_of_branch(small);
     }
     bury(trie, *place);
@@ -438,7 +442,7 @@ bool trie_nodes_move(struct trie_nodes *to, struct trie_nodes *from)
     if (!nodes_reserve(to, from->len)) {
         return false;
     }
-    memcpy(to->at + to->len, from->at, from->len * sizeof(from->at[0]));
+    copy_nodes(to->at + to->len, from->at, from->len);
     to->len += from->len;
     from->len = 0;
     return true;

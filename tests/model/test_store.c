@@ -344,20 +344,21 @@ static void take_edit(struct walk *walk, const struct entry *before, const struc
 /* Merges both states of the model; returns how many edits there are. */
 static size_t check_edits(struct walk *walk)
 {
-    const struct entry *old = walk->kept.at;
-    const struct entry *old_end = old + walk->kept.len;
-    const struct entry *new = walk->open.at;
-    const struct entry *new_end = new + walk->open.len;
+    const struct entry *kept = walk->kept.at;
+    const struct entry *kept_end = kept + walk->kept.len;
+    const struct entry *open = walk->open.at;
+    const struct entry *open_end = open + walk->open.len;
     struct backend_edit edit;
     size_t index = 0;
 
-    while (old < old_end || new < new_end) {
-        int order = old == old_end   ? 1
-                    : new == new_end ? -1
-                                     : compare_keys(old->key, old->key_len, new->key, new->key_len);
-        take_edit(walk, order <= 0 ? old : NULL, order >= 0 ? new : NULL, &index);
-        old += order <= 0;
-        new += order >= 0;
+    while (kept < kept_end || open < open_end) {
+        int order = kept == kept_end ? 1
+                    : open == open_end
+                        ? -1
+                        : compare_keys(kept->key, kept->key_len, open->key, open->key_len);
+        take_edit(walk, order <= 0 ? kept : NULL, order >= 0 ? open : NULL, &index);
+        kept += order <= 0;
+        open += order >= 0;
     }
     assert_false(store_request_edit(walk->draft, index, &edit));
     return index;

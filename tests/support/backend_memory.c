@@ -208,14 +208,14 @@ static void append(struct memory *memory, const struct backend_request *request)
         apply_edit(memory, &request->edits[i]);
     }
     if (request->id_len > 0) {
-        struct remembered *new;
+        struct remembered *added;
         memory->requests = must(
             realloc(memory->requests, (memory->request_count + 1) * sizeof(memory->requests[0])));
-        new = &memory->requests[memory->request_count++];
-        new->id = bytes_dup(request->id, request->id_len);
-        new->answer = bytes_dup(request->answer, request->answer_len);
-        new->revision = memory->head.revision;
-        memcpy(new->digest, request->digest, DIGEST_SIZE);
+        added = &memory->requests[memory->request_count++];
+        added->id = bytes_dup(request->id, request->id_len);
+        added->answer = bytes_dup(request->answer, request->answer_len);
+        added->revision = memory->head.revision;
+        memcpy(added->digest, request->digest, DIGEST_SIZE);
     }
 }
 

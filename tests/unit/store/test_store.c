@@ -323,6 +323,30 @@ static void a_request_tells_its_edits_once_and_in_order(void **state)
     assert_int_equal(backend_memory_record_count(fixture->backend), 3);
 }
 
+/* Gone and come back as the other kind: only the durable one is an edit. */
+static void an_entry_that_comes_back_as_the_other_kind_is_told_right(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_draft *draft = draft_of(fixture, fixture->store, "x", "1");
+    struct mx_error *err = &fixture->err;
+    struct backend_edit edit;
+
+    store_request_begin(draft);
+    assert_int_equal(store_put_derived(draft, text("y"), text("1"), err), MX_OK);
+    put(fixture, draft, "z", "1");
+    assert_true(keep(fixture, draft, ""));
+    store_request_begin(draft);
+    remove_key(fixture, draft, "x");
+    assert_int_equal(store_put_derived(draft, text("x"), text("2"), err), MX_OK);
+    assert_int_equal(store_delete_derived(draft, text("y"), err), MX_OK);
+    put(fixture, draft, "y", "2");
+    assert_edit(draft, 0, "x", "1", NULL);
+    assert_edit(draft, 1, "y", NULL, "2");
+    assert_false(store_request_edit(draft, 2, &edit));
+    store_request_rollback(draft);
+    store_abort(&draft);
+}
+
 static void a_request_that_changes_nothing_takes_no_revision(void **state)
 {
     struct fixture *fixture = *state;
@@ -731,6 +755,7 @@ int main(void)
         TEST(a_long_pin_retains_only_what_it_sees),
         TEST(a_rolled_back_request_leaves_the_others),
         TEST(a_request_tells_its_edits_once_and_in_order),
+        TEST(an_entry_that_comes_back_as_the_other_kind_is_told_right),
         TEST(a_request_that_changes_nothing_takes_no_revision),
         TEST(a_named_request_is_remembered_even_if_it_changed_nothing),
         TEST(what_is_too_long_is_refused_by_its_size),
