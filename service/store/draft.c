@@ -298,7 +298,19 @@ bool store_request_edit(struct store_draft *draft, size_t index, struct backend_
 
 /* -------------------------------------------------------------------- keeping */
 
-static enum mx_code check_request(const struct store_request *request, struct mx_error *err)
+static bool group_has(const struct group *group, struct slice id)
+{
+    for (size_t i = 0; i < group->len; i++) {
+        const struct backend_request *kept = &group->at[i];
+        if (kept->id_len == id.len && memcmp(kept->id, id.data, id.len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum mx_code check_request(const struct group *group, const struct store_request *request,
+                                  struct mx_error *err)
 {
     if (request->id.len > BACKEND_REQUEST_ID_MAX) {
         return mx_fail(err, MX_INVALID_ARGUMENT, "a request id of %zu bytes is longer than %d",
@@ -307,6 +319,10 @@ static enum mx_code check_request(const struct store_request *request, struct mx
     if (request->id.len > 0 && request->digest.len != DIGEST_SIZE) {
         return mx_fail(err, MX_INVALID_ARGUMENT, "a request's digest has %zu bytes instead of %d",
                        request->digest.len, DIGEST_SIZE);
+    }
+    if (request->id.len > 0 && group_has(group, request->id)) {
+        /* The backend would refuse the whole group for it. */
+        return mx_fail(err, MX_ALREADY_EXISTS, "a request with this id waits for the same commit");
     }
     return MX_OK;
 }
@@ -401,7 +417,7 @@ static enum mx_code group_add(struct store_draft *draft, const struct store_requ
 enum mx_code store_request_keep(struct store_draft *draft, const struct store_request *request,
                                 bool *changed_out, struct mx_error *err)
 {
-    enum mx_code code = check_request(request, err);
+    enum mx_code code = check_request(&draft->group, request, err);
     bool changed;
 
     assert(draft->request_open);

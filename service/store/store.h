@@ -181,6 +181,8 @@ struct store_request {
  *                          committed, and the request be done again in the next draft.
  *   MX_INVALID_ARGUMENT    the id is beyond BACKEND_REQUEST_ID_MAX, or a named request's digest is
  *                          not DIGEST_SIZE long.
+ *   MX_ALREADY_EXISTS      the draft has kept a request of this id. Roll back; what the first one
+ *                          answered can be asked from the backend after the commit.
  * After an error the request is still open.
  */
 MX_MUST_USE enum mx_code store_request_keep(struct store_draft *draft,

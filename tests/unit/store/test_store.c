@@ -389,6 +389,28 @@ static void a_named_request_is_remembered_even_if_it_changed_nothing(void **stat
     free(found.answer);
 }
 
+static void a_name_is_good_for_one_request_of_a_group(void **state)
+{
+    static const uint8_t digest[DIGEST_SIZE];
+    struct fixture *fixture = *state;
+    struct store_request request = { .id = text("name"), .digest = slice_of(digest, DIGEST_SIZE) };
+    struct store_draft *draft = store_begin(fixture->store);
+    bool changed;
+
+    store_request_begin(draft);
+    put(fixture, draft, "k", "v");
+    assert_true(keep(fixture, draft, "name"));
+    store_request_begin(draft);
+    put(fixture, draft, "k", "again");
+    assert_int_equal(store_request_keep(draft, &request, &changed, &fixture->err),
+                     MX_ALREADY_EXISTS);
+    store_request_rollback(draft);
+    store_request_begin(draft);
+    assert_false(keep(fixture, draft, "other"));
+    assert_int_equal(store_commit(fixture->store, &draft, &fixture->err), MX_OK);
+    assert_newest(fixture->store, "k", "v");
+}
+
 static void what_is_too_long_is_refused_by_its_size(void **state)
 {
     static uint8_t long_key[STORE_KEY_MAX + 1];
@@ -758,6 +780,7 @@ int main(void)
         TEST(an_entry_that_comes_back_as_the_other_kind_is_told_right),
         TEST(a_request_that_changes_nothing_takes_no_revision),
         TEST(a_named_request_is_remembered_even_if_it_changed_nothing),
+        TEST(a_name_is_good_for_one_request_of_a_group),
         TEST(what_is_too_long_is_refused_by_its_size),
         TEST(a_key_can_not_change_its_kind),
         TEST(a_group_beyond_the_backends_limits_is_refused_at_keep),
