@@ -43,11 +43,17 @@ void canary_seen(struct canary *canary, uint32_t pipe)
     canary->pipe = pipe;
 }
 
+void canary_rest(struct canary *canary, int64_t now_ms)
+{
+    canary->flown = false;
+    canary->since_ms = now_ms;
+}
+
 void canary_gone(struct canary *canary, uint32_t pipe, int64_t now_ms)
 {
     if (canary->pipe == pipe) {
-        canary->flown = false;
-        canary->since_ms = now_ms;
+        canary->landings++;
+        canary_rest(canary, now_ms);
     }
 }
 

@@ -10,7 +10,7 @@
  * hello and hangs up; its removal must be seen soon after. The listener is its
  * own so that it is certain whose pipe was removed.
  *
- *   resting --canary_fly()--> flown --canary_gone()--> resting
+ *   resting --canary_fly()--> flown --canary_gone(), canary_rest()--> resting
  *
  * Times are monotonic. There is no lock: the server's protects all but `url`.
  */
@@ -25,8 +25,9 @@
 struct canary {
     char url[CANARY_URL_SIZE];
     bool flown;
-    int64_t since_ms; /* when it flew or came to rest */
-    uint32_t pipe;    /* its last; 0: none yet */
+    int64_t since_ms;  /* when it flew or came to rest */
+    uint32_t pipe;     /* its last; 0: none yet */
+    uint64_t landings; /* removals seen */
 };
 
 /* Resting. False if the kernel has no random bytes. */
@@ -36,6 +37,9 @@ void canary_fly(struct canary *canary, int64_t now_ms);
 
 /* Its pipe came in. */
 void canary_seen(struct canary *canary, uint32_t pipe);
+
+/* The flight came to nothing. */
+void canary_rest(struct canary *canary, int64_t now_ms);
 
 /* A pipe was removed: to rest, if it was the canary's. */
 void canary_gone(struct canary *canary, uint32_t pipe, int64_t now_ms);

@@ -295,6 +295,7 @@ void server_count(struct server *server, struct server_counts *counts_out)
     (void) pthread_mutex_lock(&server->lock);
     counts_out->connections = server->connections.count;
     counts_out->calls = server->calls + server->late_calls;
+    counts_out->canaries = server->canary.landings;
     (void) pthread_mutex_unlock(&server->lock);
 }
 

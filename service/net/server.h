@@ -86,7 +86,8 @@ const char *server_url(const struct server *server, size_t index);
 
 struct server_counts {
     unsigned connections;
-    unsigned calls; /* received and not yet answered */
+    unsigned calls;    /* received and not yet answered */
+    uint64_t canaries; /* that came home */
 };
 void server_count(struct server *server, struct server_counts *counts_out);
 

@@ -101,10 +101,10 @@ static void fail(struct watch *watch, const char *why)
     rpc_transport_failed(watch->server->rpc, why);
 }
 
-static void land(struct server *server)
+static void call_back(struct server *server)
 {
     (void) pthread_mutex_lock(&server->lock);
-    canary_gone(&server->canary, server->canary.pipe, clock_mono_ms());
+    canary_rest(&server->canary, clock_mono_ms());
     (void) pthread_mutex_unlock(&server->lock);
 }
 
@@ -121,10 +121,10 @@ static void fly(struct watch *watch)
         watch->misses = 0;
         break;
     case CANARY_NO_VERDICT:
-        land(server);
+        call_back(server);
         break;
     case CANARY_NOT_HEARD:
-        land(server);
+        call_back(server);
         if (++watch->misses == MISSES_MAX) {
             fail(watch, "the server does not answer its own connection");
         }

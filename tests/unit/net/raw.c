@@ -129,24 +129,22 @@ static size_t write_header(const struct raw *raw, uint32_t id, size_t len, uint8
     return at + 12;
 }
 
-static bool send_message(struct raw *raw, uint32_t id, const void *body, size_t len, int flags)
+bool raw_send(struct raw *raw, uint32_t id, const void *body, size_t len)
 {
     uint8_t header[HEADER_MAX];
     struct iovec parts[2] = { { header, write_header(raw, id, len, header) },
                               { (void *) (uintptr_t) body, len } };
     struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
 
-    return sendmsg(raw->fd, &message, MSG_NOSIGNAL | flags) == (ssize_t) (parts[0].iov_len + len);
+    return sendmsg(raw->fd, &message, MSG_NOSIGNAL) == (ssize_t) (parts[0].iov_len + len);
 }
 
-bool raw_send(struct raw *raw, uint32_t id, const void *body, size_t len)
+bool raw_announce(struct raw *raw, uint32_t id, size_t len)
 {
-    return send_message(raw, id, body, len, 0);
-}
+    uint8_t header[HEADER_MAX];
+    size_t size = write_header(raw, id, len, header);
 
-bool raw_flood(struct raw *raw, uint32_t id, const void *body, size_t len)
-{
-    return send_message(raw, id, body, len, MSG_DONTWAIT);
+    return send(raw->fd, header, size, MSG_NOSIGNAL) == (ssize_t) size;
 }
 
 ssize_t raw_receive(struct raw *raw, uint32_t *id_out, void *body, size_t size)

@@ -29,8 +29,8 @@ struct raw raw_open(const char *url);
 
 bool raw_send(struct raw *raw, uint32_t id, const void *body, size_t len);
 
-/* As much of it as goes without waiting; false when nothing more goes. */
-bool raw_flood(struct raw *raw, uint32_t id, const void *body, size_t len);
+/* Only says that a message of so many bytes follows. */
+bool raw_announce(struct raw *raw, uint32_t id, size_t len);
 
 /* The body's length, cut to `size`; -1: closed or nothing came. */
 ssize_t raw_receive(struct raw *raw, uint32_t *id_out, void *body, size_t size);

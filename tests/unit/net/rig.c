@@ -120,6 +120,16 @@ bool rig_wait_no_calls(struct rig *rig)
     return rig_counts(rig).calls == 0;
 }
 
+bool rig_wait_canaries(struct rig *rig, uint64_t count)
+{
+    int64_t deadline_ms = clock_mono_ms() + PATIENCE_MS;
+
+    while (rig_counts(rig).canaries < count && clock_mono_ms() < deadline_ms) {
+        pause_shortly();
+    }
+    return rig_counts(rig).canaries >= count;
+}
+
 unsigned open_descriptors(void)
 {
     DIR *directory = opendir("/proc/self/fd");

@@ -42,6 +42,9 @@ struct server_counts rig_counts(struct rig *rig);
 bool rig_wait_connections(struct rig *rig, unsigned count);
 bool rig_wait_no_calls(struct rig *rig);
 
+/* Polls until the canary has come home so often; false: not in time. */
+bool rig_wait_canaries(struct rig *rig, uint64_t count);
+
 /* Descriptors this process has open. */
 unsigned open_descriptors(void);
 

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/rep.h>
+#include <nng/protocol/reqrep0/req.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,6 +146,55 @@ static void a_message_above_the_limit_closes_its_connection_only(void **state)
     for (int i = 0; i < RIG_URLS; i++) {
         only_the_offender_is_closed(i, send_too_much);
     }
+}
+
+static void announce_too_much(struct rig *rig, struct raw *client)
+{
+    assert_true(raw_announce(client, 1, rig->settings.limits.message_bytes + 1));
+}
+
+static void a_message_above_the_limit_is_not_even_read(void **state)
+{
+    (void) state;
+    for (int i = 0; i < RIG_URLS; i++) {
+        only_the_offender_is_closed(i, announce_too_much);
+    }
+}
+
+/* 0, or why there is no answer of the same length. */
+static int call_by_nng(nng_socket client, size_t len)
+{
+    nng_msg *message;
+    int result;
+
+    assert_int_equal(nng_msg_alloc(&message, len), 0);
+    memset(nng_msg_body(message), 'e', len);
+    assert_int_equal(nng_sendmsg(client, message, 0), 0);
+    if ((result = nng_recvmsg(client, &message, 0)) == 0) {
+        assert_int_equal(nng_msg_len(message), len);
+        nng_msg_free(message);
+    }
+    return result;
+}
+
+static void the_limit_holds_within_the_process_too(void **state)
+{
+    nng_socket client;
+    struct rig rig;
+
+    (void) state;
+    rig_init(&rig);
+    rig.urls[0] = "inproc://mxadm-test";
+    rig.settings.url_count = 1;
+    rig_start(&rig);
+    assert_int_equal(nng_req0_open(&client), 0);
+    /* No second try: a lost connection is an error. */
+    assert_int_equal(nng_socket_set_ms(client, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE), 0);
+    assert_int_equal(nng_dial(client, rig.urls[0], NULL, 0), 0);
+    assert_int_equal(call_by_nng(client, rig.settings.limits.message_bytes), 0);
+    assert_int_equal(call_by_nng(client, rig.settings.limits.message_bytes + 1), NNG_ECONNRESET);
+    assert_int_equal(nng_close(client), 0);
+    rig_fini(&rig);
 }
 
 static void send_garbage(struct rig *rig, struct raw *client)
@@ -619,6 +669,7 @@ static void the_canary_notices_that_connections_are_not_removed_any_more(void **
         assert_true(raw_echoes(&client, "echo"));
         raw_close(&client);
     }
+    assert_true(rig_wait_canaries(&rig, 5));
     assert_true(rig_wait_connections(&rig, 0));
     assert_false(fake_rpc_wait_failed(rig.rpc, 0));
     wedge(&blocker);
@@ -654,6 +705,8 @@ int main(void)
         cmocka_unit_test(the_dispatcher_learns_who_calls),
         cmocka_unit_test(answers_may_come_late_from_another_thread),
         cmocka_unit_test(a_message_above_the_limit_closes_its_connection_only),
+        cmocka_unit_test(a_message_above_the_limit_is_not_even_read),
+        cmocka_unit_test(the_limit_holds_within_the_process_too),
         cmocka_unit_test(garbage_closes_its_connection_only),
         cmocka_unit_test(an_answer_that_found_no_memory_closes_its_connection_only),
         cmocka_unit_test(a_client_that_never_reads_is_dropped_and_its_workers_are_free_again),
