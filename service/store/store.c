@@ -227,9 +227,8 @@ static enum mx_code commit_code(enum backend_result result)
     case BACKEND_REPLAY:
         return MX_ABORTED;
     case BACKEND_TOO_BIG:
+    case BACKEND_READ_ONLY: /* a full disk, most of the time */
         return MX_RESOURCE_EXHAUSTED;
-    case BACKEND_READ_ONLY:
-        return MX_FAILED_PRECONDITION;
     case BACKEND_FAILED:
         return MX_INTERNAL;
     case BACKEND_ABSENT:

@@ -200,9 +200,9 @@ size_t store_draft_requests(const struct store_draft *draft);
  *                   Catch up (store_catch_up) and do the requests again.
  *   MX_UNAVAILABLE  it can't be known whether it was applied: the store looked and could not find
  *                   out; it is read-only from now on (store_is_read_only).
- *   others          certainly nothing applied: MX_RESOURCE_EXHAUSTED (beyond the engine's limits),
- *                   MX_FAILED_PRECONDITION (backend or store takes no changes), MX_INTERNAL (the
- *                   engine failed).
+ *   others          certainly nothing applied: MX_RESOURCE_EXHAUSTED (beyond the engine's limits,
+ *                   or it takes no changes: the disk is full), MX_FAILED_PRECONDITION (the store
+ *                   takes no changes), MX_INTERNAL (the engine failed).
  * An "unknown" of the backend is looked into here: what turns out to be applied is MX_OK.
  */
 MX_MUST_USE enum mx_code store_commit(struct store *store, struct store_draft **draft,

@@ -596,7 +596,7 @@ static void a_commit_that_is_certainly_not_applied_changes_nothing(void **state)
         { FATE_CONFLICT, MX_ABORTED },
         { FATE_REPLAY, MX_ABORTED },
         { FATE_TOO_BIG, MX_RESOURCE_EXHAUSTED },
-        { FATE_READ_ONLY, MX_FAILED_PRECONDITION },
+        { FATE_READ_ONLY, MX_RESOURCE_EXHAUSTED },
         { FATE_FAILED, MX_INTERNAL },
         { FATE_UNKNOWN_LOST, MX_INTERNAL },
     };
