@@ -84,6 +84,7 @@ struct rpc_call {
     size_t id_len; /* 0: has no request id */
     uint8_t digest[DIGEST_SIZE];
     bool kept;
+    bool later; /* goes into the next group */
     unsigned attempts;
 
     struct rpc_call *next;

@@ -43,7 +43,7 @@ struct writer {
     int64_t trim_at_ms;      /* the writer's own from here on */
     struct rpc_call **group; /* the calls being run */
     unsigned group_count;
-    struct rpc_call *later; /* repeats of a call of this group: they go into the next one */
+    struct rpc_call *later; /* what can't be in this group: it goes into the next one */
 };
 
 /* ------------------------------------------------------------------- queue */
@@ -320,6 +320,8 @@ static void keep(struct rpc_call *call)
     request.answer = call->packed;
     if (store_request_keep(draft, &request, &changed, &err) != MX_OK) {
         call->packed = (struct slice){ NULL, 0 };
+        /* Too much beside the others may well fit alone. */
+        call->later = err.code == MX_RESOURCE_EXHAUSTED && store_draft_requests(draft) > 0;
         status_error(&call->status, &err);
         return;
     }
@@ -345,6 +347,14 @@ static void settle(struct rpc_call *call)
     }
 }
 
+/* Into the next group. */
+static void put_off(struct writer *writer, struct rpc_call *call)
+{
+    call->later = false;
+    call->next = writer->later;
+    writer->later = call;
+}
+
 /* Runs one call of the group. False: it left the group (it waits for keys, or for the next one). */
 static bool run(struct writer *writer, struct store_draft *draft, struct rpc_call *call)
 {
@@ -354,8 +364,7 @@ static bool run(struct writer *writer, struct store_draft *draft, struct rpc_cal
         return true;
     }
     if (repeats_in_group(writer, call)) {
-        call->next = writer->later;
-        writer->later = call;
+        put_off(writer, call);
         return false;
     }
     if (is_known(writer, call)) {
@@ -366,6 +375,11 @@ static bool run(struct writer *writer, struct store_draft *draft, struct rpc_cal
     call->model.view = store_draft_view(draft);
     call_handle(call);
     settle(call);
+    if (call->later) {
+        call_rewind(call);
+        put_off(writer, call);
+        return false;
+    }
     if (call_wants_keys(call)) {
         call_wait_for_keys(call);
         return false;
