@@ -20,14 +20,14 @@
  *                     (net/canary.h). By the monotonic clock, since nng's
  *                     timers go by the wall clock.
  *
- * A worker's life; only worker_move() moves it:
+ * A worker's life; only worker_move() (worker.c) moves it:
  *
- *              +-------------- dropped --------------+
- *              v                                     |
- *   RECEIVING --message--> DISPATCHED --answer--> SENDING
- *       |  ^                   |                     |
- *       |  +---- no answer ----+                     |
- *       +----------closed----> ENDED <----closed-----+
+ *       +-------------------- sent -----------------+
+ *       v                                           |
+ *   RECEIVING --request--> DISPATCHED --answer--> SENDING
+ *     |   ^                  |    |                 |
+ *     |   +--- no answer ----+    |                 |
+ *     +----------- closed --------+------> ENDED <--+
  *
  * What a client can do to us, and what stops it: too many connections (refused
  * at limits.connections), too large a message (closed), not reading (closed

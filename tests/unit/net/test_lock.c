@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -79,6 +80,7 @@ static void hold_for_ever(int ready)
     struct lock *lock = NULL;
     struct mx_error err;
 
+    (void) prctl(PR_SET_PDEATHSIG, SIGKILL); /* also when the test fails before it kills us */
     if (lock_acquire(path, &lock, &err) != MX_OK || write(ready, "x", 1) != 1) {
         _exit(1);
     }

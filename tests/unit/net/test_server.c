@@ -307,6 +307,34 @@ static void an_idle_connection_is_closed_but_not_one_with_a_call_in_work(void **
     rig_fini(&rig);
 }
 
+static void a_call_that_waits_for_a_worker_is_no_idleness(void **state)
+{
+    char text[8] = "";
+    uint32_t id;
+    struct rig rig;
+
+    (void) state;
+    rig_init(&rig);
+    rig.settings.limits.contexts = 1;
+    rig.settings.limits.idle_timeout_ms = 100;
+    rig.timing.canary_interval_ms = 50;
+    rig_start(&rig);
+    struct raw busy = raw_open(rig_url(&rig, RIG_IPC));
+    struct raw waiting = raw_open(rig_url(&rig, RIG_IPC));
+
+    assert_true(raw_send(&busy, 1, "hold", 4));
+    assert_true(fake_rpc_wait_held(rig.rpc, 1));
+    assert_true(raw_send(&waiting, 2, "echo", 4));
+    /* Several idle times, by the watch's own clock. */
+    assert_true(rig_wait_canaries(&rig, 8));
+    assert_int_equal(fake_rpc_release(rig.rpc), 1);
+    assert_int_equal(raw_receive(&waiting, &id, text, sizeof(text) - 1), 4);
+    assert_string_equal(text, "echo");
+    raw_close(&waiting);
+    raw_close(&busy);
+    rig_fini(&rig);
+}
+
 static void clients_gone_before_the_hello_do_not_deafen_the_listener(void **state)
 {
     enum { CONNECTS = 5000 };
@@ -712,6 +740,7 @@ int main(void)
         cmocka_unit_test(a_client_that_never_reads_is_dropped_and_its_workers_are_free_again),
         cmocka_unit_test(connections_above_the_limit_are_refused),
         cmocka_unit_test(an_idle_connection_is_closed_but_not_one_with_a_call_in_work),
+        cmocka_unit_test(a_call_that_waits_for_a_worker_is_no_idleness),
         cmocka_unit_test(clients_gone_before_the_hello_do_not_deafen_the_listener),
         cmocka_unit_test(a_second_server_on_the_same_path_is_refused),
         cmocka_unit_test(the_socket_of_a_dead_daemon_is_replaced),
