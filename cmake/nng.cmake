@@ -1,9 +1,9 @@
 # nng, linked statically, with the cures of its defects (service/net/nng_cures.c says which).
 #
 # nng_static: what the daemon, the command line and the tests link. The cures replace functions
-# inside nng by the linker's --wrap, which reaches only what is linked in: a shared libnng.so would
-# keep its defects. libnng.a of Debian is not position independent enough for a shared library of
-# ours; libmxadm.so links the stock library and lives with it (shared use: one request a connection).
+# inside nng by the linker's --wrap, which reaches only what is linked in: a shared libnng.so keeps
+# its defects. Debian's libnng.a is not position independent, so a shared library of ours can't
+# have it: libmxadm.so links the stock library and avoids what wakes its defects.
 find_path(NNG_INCLUDE_DIR nng/nng.h REQUIRED)
 find_library(NNG_ARCHIVE libnng.a REQUIRED)
 foreach(part mbedtls mbedx509 mbedcrypto)
