@@ -129,6 +129,9 @@ void auth_destroy(struct auth *auth)
     if (auth == NULL) {
         return;
     }
+    if (auth == NULL) {
+        return;
+    }
     arena_destroy(auth->arena);
     free(auth->users);
     free(auth->uids);

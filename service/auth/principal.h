@@ -37,7 +37,7 @@ struct auth;
 /* `settings` is borrowed and outlives it. Fails on a domain name of the settings that is none. */
 MX_MUST_USE enum mx_code auth_create(const struct settings *settings, struct auth **auth_out,
                                      struct mx_error *err);
-void auth_destroy(struct auth *auth);
+void auth_destroy(struct auth *auth); /* NULL is fine */
 
 /* The principal of a peer; never NULL, one without a role if the settings do not know it. */
 struct principal *auth_identify(struct auth *auth, const struct rpc_peer *peer);

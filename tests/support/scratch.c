@@ -1,6 +1,6 @@
 #include "support/scratch.h"
 
-#include <dirent.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,16 +26,15 @@ const char *scratch_path(const struct scratch *scratch, const char *name)
     return path;
 }
 
+static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *where)
+{
+    (void) info;
+    (void) type;
+    (void) where;
+    return remove(path);
+}
+
 void scratch_fini(struct scratch *scratch)
 {
-    DIR *directory = opendir(scratch->directory);
-    struct dirent *entry;
-
-    while (directory != NULL && (entry = readdir(directory)) != NULL) {
-        (void) unlink(scratch_path(scratch, entry->d_name));
-    }
-    if (directory != NULL) {
-        (void) closedir(directory);
-    }
-    (void) rmdir(scratch->directory);
+    (void) nftw(scratch->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }

@@ -10,7 +10,7 @@ struct scratch {
 };
 
 void scratch_init(struct scratch *scratch);
-/* Removes the directory and the files in it (it has no directories). */
+/* Removes the directory with all that is in it. */
 void scratch_fini(struct scratch *scratch);
 
 /* Path of a file in it; valid until the next call from the same thread. */
