@@ -164,11 +164,31 @@ static void report_dependant(struct model *model, const Mxadm__V1__Domain *domai
     }
 }
 
+/* How many of the addresses at the domain are its own report addresses, and go with it. */
+static uint64_t count_own_reports(struct model *model, const Mxadm__V1__Domain *domain)
+{
+    const Mxadm__V1__ReportAddress *reports[] = { domain->dmarc, domain->tlsrpt };
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < sizeof(reports) / sizeof(reports[0]); i++) {
+        struct name_address address = { .domain = { domain->name, domain->ascii_name } };
+        struct record_key key;
+        Mxadm__V1__Address *record = NULL;
+
+        if (reports[i] != NULL &&
+            name_parse_localpart(model->arena, reports[i]->localpart, &address.localpart) == NULL) {
+            key = address_key(model, domain, &address);
+            record = record_load(model, RECORD_ADDRESS, &key);
+        }
+        count += record != NULL && is_own_report(domain, record);
+    }
+    return count;
+}
+
 bool domain_check_removable(struct model *model, const Mxadm__V1__Domain *domain)
 {
     struct record_key range = record_prefix(RECORD_ADDRESS, domain->name);
-    uint64_t total = record_count(model, &range);
-    uint64_t looked = 0;
+    uint64_t dependants = record_count(model, &range) - count_own_reports(model, domain);
     struct store_cursor cursor;
     struct store_entry entry;
 
@@ -177,14 +197,12 @@ bool domain_check_removable(struct model *model, const Mxadm__V1__Domain *domain
            store_cursor_next(&cursor, &entry)) {
         Mxadm__V1__Address *address = record_unpack(model, RECORD_ADDRESS, entry.value);
 
-        looked++;
         if (!is_own_report(domain, address)) {
             report_dependant(model, domain, address);
         }
     }
-    if (model->status->blocker_count > 0) {
-        /* All but the first are counted, not read: of those at most two are the domain's own. */
-        model->status->blocker_count += total - looked;
+    if (dependants > model->status->blocker_count) {
+        model->status->blocker_count = dependants; /* those beyond the first are not read */
     }
     return status_ok(model->status);
 }
