@@ -1,0 +1,125 @@
+#include "bench/requests.h"
+
+#include "bench/bench.h"
+#include "mxadm/v1/admin.pb-c.h"
+#include "mxadm/v1/rpc.pb-c.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define TEXT_MAX    64
+#define MESSAGE_MAX 256
+#define TIMEOUT_S   10
+
+/* One to one, and far from order. */
+static unsigned long long scramble(uint64_t number)
+{
+    return (unsigned long long) (number * UINT64_C(0x9e3779b97f4a7c15));
+}
+
+static uint64_t any_account(const struct requests *requests, uint64_t number)
+{
+    return (uint64_t) (scramble(number) >> 32) % requests->accounts;
+}
+
+static void name_account(char *text, uint64_t account)
+{
+    (void) snprintf(text, TEXT_MAX, "a%016llx", scramble(account));
+}
+
+static size_t pack_domain_add(uint8_t *room)
+{
+    Mxadm__V1__DomainAddRequest request = MXADM__V1__DOMAIN_ADD_REQUEST__INIT;
+
+    request.domain = (char *) BENCH_DOMAIN;
+    request.account = (char *) "postmaster";
+    request.localpart = (char *) "postmaster";
+    return mxadm__v1__domain_add_request__pack(&request, room);
+}
+
+static size_t pack_account_add(uint64_t number, uint8_t *room)
+{
+    Mxadm__V1__AccountAddRequest request = MXADM__V1__ACCOUNT_ADD_REQUEST__INIT;
+    char account[TEXT_MAX];
+    char address[TEXT_MAX];
+
+    name_account(account, number);
+    (void) snprintf(address, sizeof(address), "a%016llx@" BENCH_DOMAIN, scramble(number));
+    request.account = account;
+    request.address = address;
+    return mxadm__v1__account_add_request__pack(&request, room);
+}
+
+static size_t pack_account_get(uint64_t account, uint8_t *room)
+{
+    Mxadm__V1__AccountGetRequest request = MXADM__V1__ACCOUNT_GET_REQUEST__INIT;
+    char name[TEXT_MAX];
+
+    name_account(name, account);
+    request.account = name;
+    return mxadm__v1__account_get_request__pack(&request, room);
+}
+
+static size_t pack_address(enum request_kind kind, uint64_t number, uint64_t account, uint8_t *room)
+{
+    Mxadm__V1__AddressAddRequest add = MXADM__V1__ADDRESS_ADD_REQUEST__INIT;
+    Mxadm__V1__AddressRemoveRequest remove = MXADM__V1__ADDRESS_REMOVE_REQUEST__INIT;
+    char address[TEXT_MAX];
+    char name[TEXT_MAX];
+
+    (void) snprintf(address, sizeof(address), "x%016llx@" BENCH_DOMAIN, scramble(number));
+    if (kind == REQUEST_ADDRESS_REMOVE) {
+        remove.address = address;
+        return mxadm__v1__address_remove_request__pack(&remove, room);
+    }
+    name_account(name, account);
+    add.address = address;
+    add.account = name;
+    return mxadm__v1__address_add_request__pack(&add, room);
+}
+
+static size_t pack_message(const struct requests *requests, uint64_t number, uint8_t *room)
+{
+    switch (requests->kind) {
+    case REQUEST_DOMAIN_ADD:
+        return pack_domain_add(room);
+    case REQUEST_ACCOUNT_ADD:
+        return pack_account_add(number, room);
+    case REQUEST_ACCOUNT_GET:
+        return pack_account_get(any_account(requests, number), room);
+    case REQUEST_ADDRESS_ADD:
+    case REQUEST_ADDRESS_REMOVE:
+        return pack_address(requests->kind, number, any_account(requests, number), room);
+    }
+    return 0;
+}
+
+size_t request_make(const struct load *load, uint64_t number, uint8_t *room)
+{
+    static const char *const methods[] = {
+        [REQUEST_DOMAIN_ADD] = "mxadm.v1.Admin/DomainAdd",
+        [REQUEST_ACCOUNT_ADD] = "mxadm.v1.Admin/AccountAdd",
+        [REQUEST_ACCOUNT_GET] = "mxadm.v1.Admin/AccountGet",
+        [REQUEST_ADDRESS_ADD] = "mxadm.v1.Admin/AddressAdd",
+        [REQUEST_ADDRESS_REMOVE] = "mxadm.v1.Admin/AddressRemove",
+    };
+    const struct requests *requests = load->context;
+    Mxadm__V1__Request envelope = MXADM__V1__REQUEST__INIT;
+    Google__Protobuf__Duration timeout = GOOGLE__PROTOBUF__DURATION__INIT;
+    /* Of 16 bytes, scattered like random ones, and used once. */
+    uint64_t id[2] = { scramble(number + 1), scramble(number) ^ (uint64_t) requests->kind };
+    uint8_t message[MESSAGE_MAX];
+
+    timeout.seconds = TIMEOUT_S;
+    envelope.method = (char *) methods[requests->kind];
+    envelope.timeout = &timeout;
+    envelope.message.data = message;
+    envelope.message.len = pack_message(requests, number, message);
+    if (requests->kind != REQUEST_ACCOUNT_GET) {
+        envelope.request_id.data = (uint8_t *) id;
+        envelope.request_id.len = sizeof(id);
+    }
+    bench_check(mxadm__v1__request__get_packed_size(&envelope) <= LOAD_REQUEST_MAX,
+                "a request is too long");
+    return mxadm__v1__request__pack(&envelope, room);
+}
