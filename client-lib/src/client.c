@@ -175,8 +175,8 @@ static void start_attempt(struct call *call, int64_t now, struct call_list *ende
         end_call(call, ended);
         return;
     }
-    bool dialing = connection_is_dialing(call->connection);
-    wake_at(client, dialing && call->connect_by < call->wake ? call->connect_by : call->wake);
+    bool connecting = connection_is_connecting(call->connection);
+    wake_at(client, connecting && call->connect_by < call->wake ? call->connect_by : call->wake);
 }
 
 /* Starts what waits for a connection, as far as there are any. */
@@ -391,7 +391,7 @@ static int64_t look_at(struct call *call, int64_t now, struct call_list *ended)
         break;
     }
     int64_t until = call->wake;
-    if (call->connect_by < until && connection_is_dialing(call->connection)) {
+    if (call->connect_by < until && connection_is_connecting(call->connection)) {
         until = call->connect_by;
     }
     if (until > now) {

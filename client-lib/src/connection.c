@@ -11,11 +11,6 @@
 
 #include "moment.h"
 
-/* nng connects again by itself when an idle connection is lost: after the first, doubled up to the
- * second. Its own default is a second. */
-#define RECONNECT_MIN_MS 30
-#define RECONNECT_MAX_MS 1000
-
 /* The owner watches the time and cancels; nng's own time-out, which follows the settable clock,
  * only stands behind it: a bit over the longest call. */
 #define BACKSTOP_MS (3700 * 1000)
@@ -26,8 +21,9 @@ struct connection {
     nng_socket socket;
     nng_aio *aio;
     connection_done done;
-    /* The pipe that is up, by number; 0: none. Written by nng's pipe events, which may come late:
-     * a number tells the old pipe's end from the new one's beginning. */
+    /* The pipe that is up, by number; 0: none. Written by nng's pipe events. The end of an old pipe
+     * may be told after the beginning of a new one: the number tells them apart. Set when a pipe is
+     * about to be added, because the event after that may come when the pipe has ended already. */
     atomic_int pipe;
 
     pthread_mutex_t lock; /* protects what follows; taken after the owner's lock */
@@ -40,14 +36,19 @@ struct connection {
     nng_msg *request; /* while dialing */
 };
 
+/* A dialer connects again by itself when its pipe has ended: not here. We connect when there is a
+ * call for it, and learn why it failed; and a stock server's ipc listener stops for ever when a
+ * peer connects and is gone before the first word, as a dialer is that is closed while it connects.
+ */
 static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *arg)
 {
     struct connection *connection = arg;
     int id = nng_pipe_id(pipe);
-    if (event == NNG_PIPE_EV_ADD_POST) {
+    if (event == NNG_PIPE_EV_ADD_PRE) {
         atomic_store(&connection->pipe, id);
     } else {
         atomic_compare_exchange_strong(&connection->pipe, &id, 0);
+        nng_dialer_close(nng_pipe_dialer(pipe));
     }
 }
 
@@ -259,12 +260,12 @@ void connection_cancel(struct connection *connection)
     pthread_mutex_unlock(&connection->lock);
 }
 
-bool connection_is_dialing(struct connection *connection)
+bool connection_is_connecting(struct connection *connection)
 {
     pthread_mutex_lock(&connection->lock);
-    bool dialing = connection->phase == PHASE_DIALING;
+    enum phase phase = connection->phase;
     pthread_mutex_unlock(&connection->lock);
-    return dialing;
+    return phase == PHASE_DIALING || phase == PHASE_SENDING;
 }
 
 void connection_drop(struct connection *connection)
@@ -281,9 +282,7 @@ static int configure(struct connection *connection, size_t answer_limit)
     /* Never sent again by nng: the caller does, under the same request id, and knows of it. */
     if ((rv = nng_socket_set_ms(socket, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE)) != 0 ||
         (rv = nng_socket_set_size(socket, NNG_OPT_RECVMAXSZ, answer_limit)) != 0 ||
-        (rv = nng_socket_set_ms(socket, NNG_OPT_RECONNMINT, RECONNECT_MIN_MS)) != 0 ||
-        (rv = nng_socket_set_ms(socket, NNG_OPT_RECONNMAXT, RECONNECT_MAX_MS)) != 0 ||
-        (rv = nng_pipe_notify(socket, NNG_PIPE_EV_ADD_POST, on_pipe, connection)) != 0 ||
+        (rv = nng_pipe_notify(socket, NNG_PIPE_EV_ADD_PRE, on_pipe, connection)) != 0 ||
         (rv = nng_pipe_notify(socket, NNG_PIPE_EV_REM_POST, on_pipe, connection)) != 0) {
         return rv;
     }

@@ -48,8 +48,9 @@ bool connection_begin(struct connection *connection, void *owner, const char *ur
 /* Makes an exchange that is under way end soon. Does not wait. */
 void connection_cancel(struct connection *connection);
 
-/* The exchange still waits for its connection to be made. */
-bool connection_is_dialing(struct connection *connection);
+/* The request of the exchange has not found its way to a server: the connection is being made, or
+ * it is gone and nng has not said so. */
+bool connection_is_connecting(struct connection *connection);
 
 /* Cuts the connection, so that the next exchange makes a new one. Not during an exchange. */
 void connection_drop(struct connection *connection);

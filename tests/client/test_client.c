@@ -967,8 +967,11 @@ static void codes_have_the_names_of_grpc(void **state)
     assert_string_equal(mxadm_code_name((mxadm_code) 99), "UNKNOWN");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1) {
+        cmocka_set_test_filter(argv[1]);
+    }
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_call_returns_the_response_and_the_revision),
