@@ -120,10 +120,26 @@ static void log_call(const struct rpc_call *call)
               LOG_NUMBER("us", clock_mono_us() - call->start_us));
 }
 
+/* A refused read speaks of its snapshot; all other refusals of the newest revision, whatever a
+ * draft that came to nothing would have made. */
+static void set_refused_revision(struct rpc_call *call)
+{
+    struct store *store = call->rpc->config.store;
+    struct store_snapshot *newest;
+
+    if (status_ok(&call->status) || call->snapshot != NULL) {
+        return;
+    }
+    newest = store_acquire(store);
+    call->revision = store_snapshot_revision(newest);
+    store_release(store, newest);
+}
+
 void call_finish(struct rpc_call *call)
 {
     struct rpc_exchange *exchange = call->exchange;
 
+    set_refused_revision(call);
     if (!answer_send(call)) {
         log_write(LOG_ERROR, "answer_lost", LOG_TEXT("method", call->method),
                   LOG_TEXT("why", "out of memory"));

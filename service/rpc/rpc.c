@@ -299,21 +299,6 @@ static bool prepare(struct rpc_call *call, const uint8_t *request, size_t len)
     return call->request != NULL;
 }
 
-static uint64_t newest_revision(struct rpc *rpc)
-{
-    struct store_snapshot *snapshot = store_acquire(rpc->config.store);
-    uint64_t revision = store_snapshot_revision(snapshot);
-
-    store_release(rpc->config.store, snapshot);
-    return revision;
-}
-
-static void refuse(struct rpc_call *call)
-{
-    call->revision = newest_revision(call->rpc);
-    call_finish(call);
-}
-
 void rpc_receive(struct rpc *rpc, struct rpc_exchange *exchange, const uint8_t *request, size_t len)
 {
     struct rpc_call *call = call_begin(rpc, exchange);
@@ -323,17 +308,17 @@ void rpc_receive(struct rpc *rpc, struct rpc_exchange *exchange, const uint8_t *
         return;
     }
     if (!prepare(call, request, len)) {
-        refuse(call);
+        call_finish(call);
     } else if (atomic_load(&rpc->draining) && call->row->role != ROLE_NONE) {
         status_retry(&call->status, MX_UNAVAILABLE, "DRAINING", RETRY_DRAIN_MS,
                      "the server is stopping");
-        refuse(call);
+        call_finish(call);
     } else if (call->row->access == RPC_READ) {
         call_run_read(call);
     } else if (!writer_submit(rpc->writer, call)) {
         status_retry(&call->status, MX_RESOURCE_EXHAUSTED, "QUEUE_FULL", RETRY_QUEUE_MS,
                      "%u changes wait already", rpc->config.settings->limits.change_queue);
-        refuse(call);
+        call_finish(call);
     }
 }
 

@@ -113,7 +113,6 @@ static void end_wait(struct rpc_call *call)
                     "revision %llu did not come in the time given",
                     (unsigned long long) call->min_revision);
     }
-    call->revision = newest_revision(rpc->config.store);
     call_finish(call);
 }
 
