@@ -271,10 +271,9 @@ static char *write_duration(const Google__Protobuf__Duration *duration)
 {
     bool negative = duration->seconds < 0 || duration->nanos < 0;
     char *fraction = write_fraction(negative ? -duration->nanos : duration->nanos);
-    char *text = memory_print("%s%" PRIu64 "%ss", negative ? "-" : "",
-                              negative ? -(uint64_t) duration->seconds
-                                       : (uint64_t) duration->seconds,
-                              fraction);
+    char *text = memory_print(
+        "%s%" PRIu64 "%ss", negative ? "-" : "",
+        negative ? -(uint64_t) duration->seconds : (uint64_t) duration->seconds, fraction);
     free(fraction);
     return text;
 }
@@ -382,8 +381,8 @@ static bool read_offset(const char *text, int *offset_out)
         return true;
     }
     if ((text[0] != '+' && text[0] != '-') ||
-        sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &len) != 2 || len != 5 ||
-        text[6] != '\0' || hours < 0 || hours > 23 || minutes < 0 || minutes > 59) {
+        sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &len) != 2 || len != 5 || text[6] != '\0' ||
+        hours < 0 || hours > 23 || minutes < 0 || minutes > 59) {
         return false;
     }
     *offset_out = (hours * 60 + minutes) * (text[0] == '-' ? -60 : 60);

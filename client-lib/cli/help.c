@@ -1,0 +1,194 @@
+#include "help.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <mxadm/mxadm.h>
+
+#include "docs.h"
+#include "layout.h"
+#include "memory.h"
+#include "message.h"
+#include "options.h"
+#include "request.h"
+#include "value.h"
+
+#define TEXT_COLUMNS 78
+
+static int compare(const void *name, const void *doc)
+{
+    return strcmp(name, ((const struct doc *) doc)->name);
+}
+
+static const char *text_of(const char *name)
+{
+    const struct doc *doc = bsearch(name, docs, docs_count, sizeof(docs[0]), compare);
+    return doc != NULL ? doc->text : "";
+}
+
+/* Length of the first sentence, without its full stop. */
+static int sentence(const char *text)
+{
+    const char *end = strstr(text, ". ");
+    size_t len = end != NULL ? (size_t) (end - text) : strlen(text);
+    return (int) (len > 0 && text[len - 1] == '.' ? len - 1 : len);
+}
+
+/* Words broken into lines, all indented. */
+static void wrap(FILE *out, const char *text, int indent)
+{
+    int column = 0;
+    while (*text != '\0') {
+        int len = (int) strcspn(text, " ");
+        if (column > 0 && column + 1 + len > TEXT_COLUMNS - indent) {
+            fputc('\n', out);
+            column = 0;
+        }
+        fprintf(out, "%*s%.*s", column == 0 ? indent : 1, "", len, text);
+        column += (column > 0) + len;
+        text += len;
+        text += strspn(text, " ");
+    }
+    if (column > 0) {
+        fputc('\n', out);
+    }
+}
+
+void help_program(FILE *out)
+{
+    fputs("usage: mxadm NOUN VERB [ARGUMENT]... [--FIELD VALUE]... [OPTION]...\n\n"
+          "Calls operations of the mail configuration daemon mxadmd.\n\nNouns:\n",
+          out);
+    size_t count;
+    const struct command *commands = commands_all(&count);
+    for (size_t i = 0; i < count; i++) {
+        if (command_of_noun(commands[i].noun) != &commands[i]) {
+            continue;
+        }
+        fprintf(out, "  %-16s", commands[i].noun);
+        const char *comma = " ";
+        for (size_t j = 0; j < count; j++) {
+            if (strcmp(commands[j].noun, commands[i].noun) == 0 && commands[j].verb[0] != '\0') {
+                fprintf(out, "%s%s", comma, commands[j].verb);
+                comma = ", ";
+            }
+        }
+        fputc('\n', out);
+    }
+    fputs("\nOptions, before or after the rest:\n", out);
+    options_describe(out);
+    fputs(
+        "\nExit codes: 0 done, 1 refused, 2 wrong usage, 3 server unavailable or outcome unknown.\n"
+        "'mxadm NOUN --help' and 'mxadm NOUN VERB --help' say more.\n",
+        out);
+}
+
+void help_noun(FILE *out, const char *noun)
+{
+    fprintf(out, "usage: mxadm %s VERB [ARGUMENT]... [--FIELD VALUE]...\n\nVerbs:\n", noun);
+    size_t count;
+    const struct command *commands = commands_all(&count);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(commands[i].noun, noun) == 0) {
+            const char *text = text_of(commands[i].name);
+            fprintf(out, "  %-18s %.*s\n", commands[i].verb, sentence(text), text);
+        }
+    }
+}
+
+static const char *type_name(const ProtobufCFieldDescriptor *field)
+{
+    switch (field->type) {
+    case PROTOBUF_C_TYPE_BOOL:
+        return "";
+    case PROTOBUF_C_TYPE_STRING:
+        return "TEXT";
+    case PROTOBUF_C_TYPE_BYTES:
+        return "BASE64|@FILE";
+    case PROTOBUF_C_TYPE_ENUM:
+        return "NAME";
+    case PROTOBUF_C_TYPE_MESSAGE:
+        return !value_has_text(field) ? "JSON" : "TEXT";
+    case PROTOBUF_C_TYPE_INT32:
+    case PROTOBUF_C_TYPE_SINT32:
+    case PROTOBUF_C_TYPE_SFIXED32:
+    case PROTOBUF_C_TYPE_INT64:
+    case PROTOBUF_C_TYPE_SINT64:
+    case PROTOBUF_C_TYPE_SFIXED64:
+    case PROTOBUF_C_TYPE_UINT32:
+    case PROTOBUF_C_TYPE_FIXED32:
+    case PROTOBUF_C_TYPE_UINT64:
+    case PROTOBUF_C_TYPE_FIXED64:
+    case PROTOBUF_C_TYPE_FLOAT:
+    case PROTOBUF_C_TYPE_DOUBLE:
+        return "NUMBER";
+    }
+    return "";
+}
+
+static void show_enum(FILE *out, const ProtobufCEnumDescriptor *descriptor, int indent)
+{
+    char *names = memory_copy("One of:");
+    for (unsigned i = 0; i < descriptor->n_values; i++) {
+        if (descriptor->values[i].value != 0) {
+            char *value = NULL;
+            const ProtobufCFieldDescriptor field = { .type = PROTOBUF_C_TYPE_ENUM,
+                                                     .descriptor = descriptor };
+            value = value_write(&field, &descriptor->values[i].value, VALUE_HUMAN);
+            char *longer = memory_print("%s%s %s", names, i > 1 ? "," : "", value);
+            free(value);
+            free(names);
+            names = longer;
+        }
+    }
+    wrap(out, names, indent);
+    free(names);
+}
+
+/* The fields of a message as flags; those of inner messages under dotted names. */
+static void show_fields(FILE *out, const ProtobufCMessageDescriptor *message, const char *prefix)
+{
+    for (unsigned i = 0; i < message->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &message->fields[i];
+        char *flag = memory_print("%s%s", prefix, field->name);
+        for (char *c = flag; *c != '\0'; c++) {
+            *c = *c == '_' ? '-' : *c;
+        }
+        const char *type = type_name(field);
+        fprintf(out, "  --%s%s%s%s\n", flag, type[0] != '\0' ? " " : "", type,
+                field->label == PROTOBUF_C_LABEL_REPEATED ? " (may be repeated)" : "");
+        char *name = memory_print("%s.%s", message->name, field->name);
+        wrap(out, text_of(name), 8);
+        free(name);
+        if (field->type == PROTOBUF_C_TYPE_ENUM) {
+            show_enum(out, field->descriptor, 8);
+        }
+        if (!value_has_text(field) && field->label != PROTOBUF_C_LABEL_REPEATED) {
+            char *inner = memory_print("%s.", flag);
+            show_fields(out, field->descriptor, inner);
+            free(inner);
+        }
+        free(flag);
+    }
+}
+
+void help_command(FILE *out, const struct command *command)
+{
+    const char *buffer[LAYOUT_FIELDS_MAX];
+    const char *const *fields = layout_positionals(command->method, buffer);
+    fprintf(out, "usage: mxadm %s%s%s", command->noun, command->verb[0] != '\0' ? " " : "",
+            command->verb);
+    for (; *fields != NULL; fields++) {
+        char path[REQUEST_PATH_MAX];
+        const ProtobufCFieldDescriptor *field = request_find(command->method->input, *fields, path);
+        fprintf(out, " [%s]%s", *fields, field->label == PROTOBUF_C_LABEL_REPEATED ? "..." : "");
+    }
+    fputs(" [--FIELD VALUE]... [OPTION]...\n\n", out);
+    wrap(out, text_of(command->name), 0);
+    if (command->method->input->n_fields > 0) {
+        fputs("\nFields:\n", out);
+        show_fields(out, command->method->input, "");
+    }
+    fputs("\nOptions:\n", out);
+    options_describe(out);
+}
