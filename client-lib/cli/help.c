@@ -26,12 +26,18 @@ static const char *text_of(const char *name)
     return doc != NULL ? doc->text : "";
 }
 
-/* Length of the first sentence, without its full stop. */
-static int sentence(const char *text)
+/* Length of what a list of commands says of one: the first sentence, without what explains it. */
+static int summary(const char *text)
 {
+    size_t len = strcspn(text, ":;(");
     const char *end = strstr(text, ". ");
-    size_t len = end != NULL ? (size_t) (end - text) : strlen(text);
-    return (int) (len > 0 && text[len - 1] == '.' ? len - 1 : len);
+    if (end != NULL && (size_t) (end - text) < len) {
+        len = (size_t) (end - text);
+    }
+    while (len > 0 && strchr(" .", text[len - 1]) != NULL) {
+        len--;
+    }
+    return (int) len;
 }
 
 /* Words broken into lines, all indented. */
@@ -91,7 +97,7 @@ void help_noun(FILE *out, const char *noun)
     for (size_t i = 0; i < count; i++) {
         if (strcmp(commands[i].noun, noun) == 0) {
             const char *text = text_of(commands[i].name);
-            fprintf(out, "  %-18s %.*s\n", commands[i].verb, sentence(text), text);
+            fprintf(out, "  %-18s %.*s\n", commands[i].verb, summary(text), text);
         }
     }
 }

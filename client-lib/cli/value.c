@@ -190,7 +190,7 @@ bool value_read_base64(const char *text, ProtobufCBinaryData *bytes_out)
 {
     size_t digits = strcspn(text, "=");
     size_t padding = strlen(text) - digits;
-    if (digits % 4 == 1 || strspn(text + digits, "=") != padding ||
+    if (digits % 4 == 1 || padding > 2 || strspn(text + digits, "=") != padding ||
         (padding > 0 && (digits + padding) % 4 != 0)) {
         return false;
     }

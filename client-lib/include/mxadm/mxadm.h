@@ -52,10 +52,19 @@
 
 #include <mxadm/version.h>
 
+/* protoc-c writes a oneof as an anonymous union, which C99 compilers take, though not in silence.
+ */
+#if defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic"
+#endif
 #include <grpc/health/v1/health.pb-c.h>
 #include <mxadm/v1/admin.pb-c.h>
 #include <mxadm/v1/model.pb-c.h>
 #include <mxadm/v1/rpc.pb-c.h>
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
 
 #ifdef __cplusplus
 extern "C" {

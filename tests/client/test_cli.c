@@ -1,0 +1,510 @@
+/* The command line as its user sees it: the real program against a server that does what it is
+ * told. The program's path is the first argument. */
+#include <mxadm/mxadm.h>
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "support/fake_server.h"
+
+#define OUTPUT_MAX    65536
+#define ARGUMENTS_MAX 32
+
+static const char *program;
+
+struct fixture {
+    char directory[64];
+    char url[128];
+    struct fake_server *server;
+    char out[OUTPUT_MAX]; /* what the program printed */
+    char err[OUTPUT_MAX];
+};
+
+static int setup(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof(*fixture));
+    strcpy(fixture->directory, "/tmp/mxadm-cli-XXXXXX");
+    assert_non_null(mkdtemp(fixture->directory));
+    snprintf(fixture->url, sizeof(fixture->url), "ipc://%s/socket", fixture->directory);
+    setenv("MXADM_URL", fixture->url, 1);
+    fixture->server = fake_server_start(fixture->url);
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fixture = *state;
+    fake_server_stop(fixture->server);
+    char command[128];
+    unlink(fixture->url + strlen("ipc://"));
+    snprintf(command, sizeof(command), "%s/out", fixture->directory);
+    unlink(command);
+    snprintf(command, sizeof(command), "%s/err", fixture->directory);
+    unlink(command);
+    snprintf(command, sizeof(command), "%s/in", fixture->directory);
+    unlink(command);
+    assert_int_equal(rmdir(fixture->directory), 0);
+    free(fixture);
+    return 0;
+}
+
+static void path_in(const struct fixture *fixture, const char *name, char path[128])
+{
+    snprintf(path, 128, "%s/%s", fixture->directory, name);
+}
+
+static void slurp(const struct fixture *fixture, const char *name, char *text)
+{
+    char path[128];
+    path_in(fixture, name, path);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    text[fread(text, 1, OUTPUT_MAX - 1, file)] = '\0';
+    fclose(file);
+}
+
+/* Runs the program with these words, NULL-terminated, and returns its exit code. */
+static int run(struct fixture *fixture, ...)
+{
+    char *argv[ARGUMENTS_MAX] = { (char *) program };
+    va_list words;
+    va_start(words, fixture);
+    for (size_t i = 1; (argv[i] = va_arg(words, char *)) != NULL; i++) {
+        assert_true(i + 1 < ARGUMENTS_MAX);
+    }
+    va_end(words);
+    char out[128];
+    char err[128];
+    path_in(fixture, "out", out);
+    path_in(fixture, "err", err);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 1, out, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    posix_spawn_file_actions_addopen(&actions, 2, err, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    pid_t pid;
+    assert_int_equal(posix_spawn(&pid, program, &actions, NULL, argv, environ), 0);
+    posix_spawn_file_actions_destroy(&actions);
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    slurp(fixture, "out", fixture->out);
+    slurp(fixture, "err", fixture->err);
+    return WEXITSTATUS(status);
+}
+
+static void assert_says(const char *text, const char *words)
+{
+    if (strstr(text, words) == NULL) {
+        fail_msg("'%s' is not in: %s", words, text);
+    }
+}
+
+/* The request message of the only call, unpacked; free it with protobuf_c_message_free_unpacked().
+ */
+static ProtobufCMessage *request_of(struct fixture *fixture, size_t index)
+{
+    const Mxadm__V1__Request *request = fake_server_request(fixture->server, index);
+    const ProtobufCMethodDescriptor *method = mxadm_method_find(request->method);
+    assert_non_null(method);
+    ProtobufCMessage *message =
+        protobuf_c_message_unpack(method->input, NULL, request->message.len, request->message.data);
+    assert_non_null(message);
+    return message;
+}
+
+static void script_message(struct fixture *fixture, const ProtobufCMessage *message)
+{
+    Mxadm__V1__Response response = MXADM__V1__RESPONSE__INIT;
+    fake_respond(&response, message);
+    struct fake_step step = { .kind = FAKE_RESPONSE, .response = &response };
+    fake_server_script(fixture->server, &step, 1);
+    free(response.message.data);
+}
+
+/* ---------------------------------------------------------------- arguments */
+
+static void arguments_and_flags_make_the_request(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(run(fixture, "domain", "add", "example.org", "--account", "alice",
+                         "--localpart=a", "--disabled", NULL),
+                     0);
+    assert_string_equal(fake_server_request(fixture->server, 0)->method,
+                        "mxadm.v1.Admin/DomainAdd");
+    Mxadm__V1__DomainAddRequest *request = (Mxadm__V1__DomainAddRequest *) request_of(fixture, 0);
+    assert_string_equal(request->domain, "example.org");
+    assert_string_equal(request->account, "alice");
+    assert_string_equal(request->localpart, "a");
+    assert_true(request->disabled);
+    protobuf_c_message_free_unpacked(&request->base, NULL);
+}
+
+static void flags_take_enums_durations_and_lists(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(run(fixture, "dkim", "add", "example.org", "s1", "--algorithm", "ED25519",
+                         "--expiration", "24h", "--headers", "From", "--headers", "To",
+                         "--enable=false", NULL),
+                     0);
+    Mxadm__V1__DKIMAddRequest *request = (Mxadm__V1__DKIMAddRequest *) request_of(fixture, 0);
+    assert_string_equal(request->selector, "s1");
+    assert_int_equal(request->algorithm, MXADM__V1__DKIM_SELECTOR__ALGORITHM__ALGORITHM_ED25519);
+    assert_int_equal(request->expiration->seconds, 86400);
+    assert_int_equal(request->n_headers, 2);
+    assert_string_equal(request->headers[1], "To");
+    assert_false(request->enable);
+    protobuf_c_message_free_unpacked(&request->base, NULL);
+}
+
+static void a_repeated_argument_takes_all_that_are_left(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(run(fixture, "alias", "add", "all@example.org", "a@example.org", "--",
+                         "--b@example.org", NULL),
+                     0);
+    Mxadm__V1__AliasAddRequest *request = (Mxadm__V1__AliasAddRequest *) request_of(fixture, 0);
+    assert_string_equal(request->address, "all@example.org");
+    assert_int_equal(request->n_members, 2);
+    assert_string_equal(request->members[1], "--b@example.org");
+    protobuf_c_message_free_unpacked(&request->base, NULL);
+}
+
+static void what_a_save_sets_is_in_its_update_mask(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(run(fixture, "domain", "save", "example.org", "--description", "x",
+                         "--domain.dmarc.account", "alice", NULL),
+                     0);
+    Mxadm__V1__DomainSaveRequest *request = (Mxadm__V1__DomainSaveRequest *) request_of(fixture, 0);
+    assert_string_equal(request->domain->name, "example.org");
+    assert_string_equal(request->domain->description, "x");
+    assert_string_equal(request->domain->dmarc->account, "alice");
+    assert_int_equal(request->update_mask->n_paths, 2);
+    assert_string_equal(request->update_mask->paths[0], "description");
+    assert_string_equal(request->update_mask->paths[1], "dmarc.account");
+    protobuf_c_message_free_unpacked(&request->base, NULL);
+}
+
+static void a_request_may_come_as_json_with_flags_on_top(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(run(fixture, "account", "add", "--request",
+                         "{\"account\": \"alice\", \"address\": \"a@example.org\"}", "--address",
+                         "b@example.org", NULL),
+                     0);
+    Mxadm__V1__AccountAddRequest *request = (Mxadm__V1__AccountAddRequest *) request_of(fixture, 0);
+    assert_string_equal(request->account, "alice");
+    assert_string_equal(request->address, "b@example.org");
+    protobuf_c_message_free_unpacked(&request->base, NULL);
+}
+
+static void bytes_come_from_a_file(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[128];
+    char argument[160];
+    path_in(fixture, "in", path);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fwrite("a\0b", 1, 3, file);
+    fclose(file);
+    snprintf(argument, sizeof(argument), "@%s", path);
+    assert_int_equal(run(fixture, "tls-public-key", "add", argument, "a@example.org", NULL), 0);
+    Mxadm__V1__TLSPublicKeyAddRequest *request =
+        (Mxadm__V1__TLSPublicKeyAddRequest *) request_of(fixture, 0);
+    assert_int_equal(request->certificate.len, 3);
+    assert_memory_equal(request->certificate.data, "a\0b", 3);
+    protobuf_c_message_free_unpacked(&request->base, NULL);
+}
+
+static void options_of_the_call_reach_the_server(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(run(fixture, "--if-revision=7", "account", "remove", "alice", "--timeout",
+                         "1m30s", "--request-id", "000102030405060708090a0b0c0d0e0f", NULL),
+                     0);
+    const Mxadm__V1__Request *request = fake_server_request(fixture->server, 0);
+    assert_int_equal(request->options->if_revision, 7);
+    assert_int_equal(request->request_id.data[15], 15);
+    assert_in_range(request->timeout->seconds, 60, 90);
+}
+
+static void wrong_usage_sends_nothing_and_guesses(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(run(fixture, "domian", "add", NULL), 2);
+    assert_says(fixture->err, "did you mean 'domain'?");
+    assert_int_equal(run(fixture, "domain", "lst", NULL), 2);
+    assert_says(fixture->err, "did you mean 'list'?");
+    assert_int_equal(run(fixture, "domain", "add", "example.org", "--acount", "a", NULL), 2);
+    assert_says(fixture->err, "did you mean '--account'?");
+    assert_int_equal(run(fixture, "domain", "add", "a", "b", NULL), 2);
+    assert_says(fixture->err, "one argument too many: 'b'");
+    assert_int_equal(run(fixture, "domain", "add", "--account", NULL), 2);
+    assert_says(fixture->err, "--account: a value is missing");
+    assert_int_equal(run(fixture, "domain", "list", "--page-size", "many", NULL), 2);
+    assert_says(fixture->err, "page_size: 'many' is not a whole number");
+    assert_int_equal(run(fixture, "domain", NULL), 2);
+    assert_int_equal(run(fixture, NULL), 2);
+    assert_int_equal(fake_server_count(fixture->server), 0);
+}
+
+/* ------------------------------------------------------------------- output */
+
+static void answer_domains(struct fixture *fixture, const char *name, const char *token)
+{
+    Mxadm__V1__Domain domain = MXADM__V1__DOMAIN__INIT;
+    Mxadm__V1__Domain *domains[] = { &domain };
+    Mxadm__V1__DomainListResponse response = MXADM__V1__DOMAIN_LIST_RESPONSE__INIT;
+    domain.name = (char *) name;
+    domain.disabled = 1;
+    response.domains = domains;
+    response.n_domains = 1;
+    response.next_page_token = (char *) token;
+    response.total = 2;
+    script_message(fixture, &response.base);
+}
+
+static void a_list_is_a_table_of_all_pages(void **state)
+{
+    struct fixture *fixture = *state;
+    answer_domains(fixture, "example.org", "more");
+    answer_domains(fixture,
+                   "b\xc3\xbc"
+                   "cher.example",
+                   "");
+    assert_int_equal(run(fixture, "domain", "list", NULL), 0);
+    assert_says(fixture->out, "NAME         DISABLED");
+    assert_says(fixture->out, "\nexample.org  yes");
+    assert_says(fixture->out, "\nb\xc3\xbc"
+                              "cher.example  yes");
+    Mxadm__V1__DomainListRequest *request = (Mxadm__V1__DomainListRequest *) request_of(fixture, 1);
+    assert_string_equal(request->page_token, "more");
+    protobuf_c_message_free_unpacked(&request->base, NULL);
+}
+
+static void a_list_ends_at_its_limit(void **state)
+{
+    struct fixture *fixture = *state;
+    answer_domains(fixture, "example.org", "more");
+    assert_int_equal(run(fixture, "domain", "list", "--limit", "1", NULL), 0);
+    assert_int_equal(fake_server_count(fixture->server), 1);
+    Mxadm__V1__DomainListRequest *request = (Mxadm__V1__DomainListRequest *) request_of(fixture, 0);
+    assert_int_equal(request->page_size, 1);
+    protobuf_c_message_free_unpacked(&request->base, NULL);
+}
+
+static void json_output_joins_the_pages(void **state)
+{
+    struct fixture *fixture = *state;
+    answer_domains(fixture, "example.org", "more");
+    answer_domains(fixture, "example.net", "");
+    assert_int_equal(run(fixture, "domain", "list", "--json", NULL), 0);
+    assert_says(fixture->out, "\"name\": \"example.org\"");
+    assert_says(fixture->out, "\"name\": \"example.net\"");
+    assert_says(fixture->out, "\"total\": \"2\"");
+    assert_null(strstr(fixture->out, "nextPageToken"));
+}
+
+static void a_record_is_shown_field_by_field(void **state)
+{
+    struct fixture *fixture = *state;
+    Mxadm__V1__Account account = MXADM__V1__ACCOUNT__INIT;
+    Mxadm__V1__AccountGetResponse response = MXADM__V1__ACCOUNT_GET_RESPONSE__INIT;
+    account.name = (char *) "alice";
+    response.account = &account;
+    response.address_count = 3;
+    script_message(fixture, &response.base);
+    assert_int_equal(run(fixture, "account", "get", "alice", NULL), 0);
+    assert_says(fixture->out, "account:\n  name:");
+    assert_says(fixture->out, " alice\n");
+    assert_says(fixture->out, "address-count:");
+}
+
+static void zone_and_key_are_printed_as_they_are(void **state)
+{
+    struct fixture *fixture = *state;
+    Mxadm__V1__DomainRecordsResponse records = MXADM__V1__DOMAIN_RECORDS_RESPONSE__INIT;
+    records.zone = (char *) "; first\nexample.org. 300 MX 10 mail.example.org.\n";
+    script_message(fixture, &records.base);
+    assert_int_equal(run(fixture, "domain", "records", "example.org", NULL), 0);
+    assert_string_equal(fixture->out, records.zone);
+    Mxadm__V1__DKIMKeyExportResponse key = MXADM__V1__DKIMKEY_EXPORT_RESPONSE__INIT;
+    key.private_key = (char *) "-----BEGIN PRIVATE KEY-----";
+    script_message(fixture, &key.base);
+    assert_int_equal(run(fixture, "dkim", "key-export", "example.org", "s", NULL), 0);
+    assert_string_equal(fixture->out, "-----BEGIN PRIVATE KEY-----\n");
+}
+
+static void control_characters_do_not_reach_the_terminal(void **state)
+{
+    struct fixture *fixture = *state;
+    answer_domains(fixture, "a\x1b[2J\n\xe2\x80\xae\xff", "");
+    assert_int_equal(run(fixture, "domain", "list", NULL), 0);
+    assert_says(fixture->out, "a\\u001b[2J\\u000a\\u202e\\xff");
+}
+
+static void a_dry_run_shows_what_would_change(void **state)
+{
+    struct fixture *fixture = *state;
+    Mxadm__V1__PlannedChange change = MXADM__V1__PLANNED_CHANGE__INIT;
+    Mxadm__V1__PlannedChange *changes[] = { &change };
+    Mxadm__V1__Response response = MXADM__V1__RESPONSE__INIT;
+    change.action = MXADM__V1__CHANGE_ACTION__CHANGE_ACTION_ADD;
+    change.kind = (char *) "domain";
+    change.name = (char *) "example.org";
+    response.changes = changes;
+    response.n_changes = 1;
+    struct fake_step steps[] = { { .kind = FAKE_RESPONSE, .response = &response },
+                                 { .kind = FAKE_RESPONSE, .response = &response } };
+    fake_server_script(fixture->server, steps, 2);
+    assert_int_equal(run(fixture, "domain", "add", "example.org", "--validate-only", NULL), 0);
+    assert_string_equal(fixture->out, "would add domain example.org\n");
+    assert_true(fake_server_request(fixture->server, 0)->options->validate_only);
+    assert_int_equal(
+        run(fixture, "domain", "add", "example.org", "--validate-only", "--json", NULL), 0);
+    assert_says(fixture->out, "\"action\": \"CHANGE_ACTION_ADD\"");
+}
+
+/* ----------------------------------------------------------------- failures */
+
+static void a_refusal_says_everything_and_exits_1(void **state)
+{
+    struct fixture *fixture = *state;
+    Mxadm__V1__Response response = *fake_status(MXADM_FAILED_PRECONDITION, "DOMAIN_IN_USE", 0);
+    Mxadm__V1__FieldViolation field = MXADM__V1__FIELD_VIOLATION__INIT;
+    Mxadm__V1__FieldViolation *fields[] = { &field };
+    Mxadm__V1__BadRequest bad = MXADM__V1__BAD_REQUEST__INIT;
+    Mxadm__V1__PreconditionViolation blocker = MXADM__V1__PRECONDITION_VIOLATION__INIT;
+    Mxadm__V1__PreconditionViolation *blockers[] = { &blocker };
+    Mxadm__V1__PreconditionFailure failure = MXADM__V1__PRECONDITION_FAILURE__INIT;
+    field.field = (char *) "domain";
+    field.description = (char *) "'x' is not a domain name";
+    bad.field_violations = fields;
+    bad.n_field_violations = 1;
+    blocker.type = (char *) "address";
+    blocker.subject = (char *) "a@example.org";
+    blocker.description = (char *) "is at the domain";
+    failure.violations = blockers;
+    failure.n_violations = 1;
+    failure.total = 21;
+    response.status->bad_request = &bad;
+    response.status->precondition_failure = &failure;
+    struct fake_step step = { .kind = FAKE_RESPONSE, .response = &response };
+    fake_server_script(fixture->server, &step, 1);
+    fake_server_script(fixture->server, &step, 1);
+    assert_int_equal(run(fixture, "domain", "remove", "example.org", NULL), 1);
+    assert_string_equal(fixture->out, "");
+    assert_says(fixture->err, "mxadm: as the script says (FAILED_PRECONDITION, DOMAIN_IN_USE)\n");
+    assert_says(fixture->err, "domain: 'x' is not a domain name\n");
+    assert_says(fixture->err, "in the way: address 'a@example.org': is at the domain\n");
+    assert_says(fixture->err, "in the way: 20 more\n");
+    assert_int_equal(run(fixture, "domain", "remove", "example.org", "--json", NULL), 1);
+    assert_says(fixture->err, "\"reason\": \"DOMAIN_IN_USE\"");
+}
+
+static void a_server_that_is_not_there_exits_3(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(run(fixture, "server", "info", "--url", "ipc:///nonexistent/socket", NULL), 3);
+    assert_says(fixture->err, "can't connect to 'ipc:///nonexistent/socket'");
+    assert_null(strstr(fixture->err, "may have happened"));
+}
+
+static void an_unknown_outcome_exits_3_and_names_the_request_id(void **state)
+{
+    struct fixture *fixture = *state;
+    struct fake_step step = { .kind = FAKE_DROP };
+    fake_server_script(fixture->server, &step, 1);
+    assert_int_equal(run(fixture, "account", "remove", "alice", "--attempts=1", "--request-id",
+                         "ffeeddccbbaa99887766554433221100", NULL),
+                     3);
+    assert_says(fixture->err,
+                "may have happened: call again with --request-id ffeeddccbbaa99887766554433221100");
+}
+
+static void a_restarting_server_is_waited_for(void **state)
+{
+    struct fixture *fixture = *state;
+    struct fake_step step = { .kind = FAKE_RESPONSE,
+                              .response = fake_status(MXADM_UNAVAILABLE, "DRAINING", 0) };
+    fake_server_script(fixture->server, &step, 1);
+    assert_int_equal(run(fixture, "account", "remove", "alice", NULL), 0);
+    assert_int_equal(fake_server_count(fixture->server), 2);
+}
+
+static void the_next_url_is_tried(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(run(fixture, "server", "info", "--url", "ipc:///nonexistent/socket", "--url",
+                         fixture->url, NULL),
+                     0);
+    assert_int_equal(fake_server_count(fixture->server), 1);
+}
+
+/* --------------------------------------------------------------------- help */
+
+static void help_is_there_on_every_level(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(run(fixture, "--help", NULL), 0);
+    assert_says(fixture->out, "tls-public-key");
+    assert_says(fixture->out, "Exit codes: 0 done, 1 refused, 2 wrong usage, 3 server unavailable");
+    assert_int_equal(run(fixture, "domain", "--help", NULL), 0);
+    assert_says(fixture->out, "Returns a domain");
+    assert_int_equal(run(fixture, "dkim", "add", "--help", NULL), 0);
+    assert_says(fixture->out, "usage: mxadm dkim add [domain] [selector]");
+    assert_says(fixture->out, "Adds a DKIM selector with a new key to a domain.");
+    assert_says(fixture->out, "--algorithm NAME");
+    assert_says(fixture->out, "One of: rsa2048, rsa3072, rsa4096, ed25519");
+    assert_int_equal(run(fixture, "--version", NULL), 0);
+    assert_says(fixture->out, MXADM_VERSION_STRING);
+    assert_int_equal(fake_server_count(fixture->server), 0);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        fputs("usage: test_client_cli PROGRAM [FILTER]\n", stderr);
+        return 2;
+    }
+    program = argv[1];
+    if (argc > 2) {
+        cmocka_set_test_filter(argv[2]);
+    }
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(arguments_and_flags_make_the_request),
+        TEST(flags_take_enums_durations_and_lists),
+        TEST(a_repeated_argument_takes_all_that_are_left),
+        TEST(what_a_save_sets_is_in_its_update_mask),
+        TEST(a_request_may_come_as_json_with_flags_on_top),
+        TEST(bytes_come_from_a_file),
+        TEST(options_of_the_call_reach_the_server),
+        TEST(wrong_usage_sends_nothing_and_guesses),
+        TEST(a_list_is_a_table_of_all_pages),
+        TEST(a_list_ends_at_its_limit),
+        TEST(json_output_joins_the_pages),
+        TEST(a_record_is_shown_field_by_field),
+        TEST(zone_and_key_are_printed_as_they_are),
+        TEST(control_characters_do_not_reach_the_terminal),
+        TEST(a_dry_run_shows_what_would_change),
+        TEST(a_refusal_says_everything_and_exits_1),
+        TEST(a_server_that_is_not_there_exits_3),
+        TEST(an_unknown_outcome_exits_3_and_names_the_request_id),
+        TEST(a_restarting_server_is_waited_for),
+        TEST(the_next_url_is_tried),
+        TEST(help_is_there_on_every_level),
+    };
+    return cmocka_run_group_tests_name("cli", tests, NULL, NULL);
+}
