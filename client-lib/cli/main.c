@@ -277,5 +277,6 @@ int main(int argc, char **argv)
         protobuf_c_message_free_unpacked(line.request, NULL);
     }
     free(line.settings);
+    options_fini(&line.options);
     return code;
 }

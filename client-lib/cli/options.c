@@ -160,7 +160,8 @@ bool options_complete(struct options *options, struct problem *problem)
 {
     const char *environment = getenv("MXADM_URL");
     if (options->url_count == 0 && environment != NULL) {
-        char *rest = memory_copy(environment);
+        options->environment = memory_copy(environment);
+        char *rest = options->environment;
         for (char *url; (url = strsep(&rest, ",")) != NULL;) {
             if (url[0] != '\0' && !set_url(options, url, problem)) {
                 return false;
@@ -174,6 +175,11 @@ bool options_complete(struct options *options, struct problem *problem)
         options->call.request_id = options->request_id;
     }
     return true;
+}
+
+void options_fini(struct options *options)
+{
+    free(options->environment);
 }
 
 void options_describe(FILE *out)

@@ -24,6 +24,7 @@ struct options {
     bool has_request_id;
     uint8_t request_id[MXADM_REQUEST_ID_SIZE];
     mxadm_call_options call;
+    char *environment; /* what URLs of the environment point into */
 };
 
 /* Attempts unless said otherwise: a daemon that is being restarted is waited for, one that is not
@@ -40,8 +41,10 @@ bool options_set(struct options *options, const char *name, const char *value,
                  struct problem *problem);
 
 /* Adds the URLs of the environment (MXADM_URL, separated by commas) or the default, unless some
- * were given. The strings live as long as the program. */
+ * were given. */
 bool options_complete(struct options *options, struct problem *problem);
+
+void options_fini(struct options *options);
 
 void options_describe(FILE *out);
 

@@ -186,7 +186,7 @@ static void show_value(FILE *out, const ProtobufCFieldDescriptor *field, const v
     if (!value_has_text(field)) {
         show_key(out, field->name, indent);
         fputc('\n', out);
-        print_message(out, *(ProtobufCMessage *const *) place, indent + INDENT);
+        print_fields(out, *(ProtobufCMessage *const *) place, indent + INDENT);
         return;
     }
     char *text = value_write(field, place, VALUE_HUMAN);
@@ -198,7 +198,7 @@ static void show_value(FILE *out, const ProtobufCFieldDescriptor *field, const v
     free(text);
 }
 
-void print_message(FILE *out, const ProtobufCMessage *message, int indent)
+void print_fields(FILE *out, const ProtobufCMessage *message, int indent)
 {
     for (unsigned i = 0; i < message->descriptor->n_fields; i++) {
         const ProtobufCFieldDescriptor *field = &message->descriptor->fields[i];

@@ -22,7 +22,7 @@ void print_records(FILE *out, struct print_table *table, const ProtobufCMessage 
                    const ProtobufCFieldDescriptor *field);
 
 /* A message, a field a line, inner ones indented. */
-void print_message(FILE *out, const ProtobufCMessage *message, int indent);
+void print_fields(FILE *out, const ProtobufCMessage *message, int indent);
 
 /* Text with its line ends as they are. */
 void print_raw(FILE *out, const char *text);

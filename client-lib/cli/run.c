@@ -70,7 +70,7 @@ static void print_human(struct run *run, const ProtobufCMessage *response)
             }
         }
     } else {
-        print_message(stdout, response, 0);
+        print_fields(stdout, response, 0);
     }
 }
 

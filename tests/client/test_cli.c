@@ -73,7 +73,8 @@ static void slurp(const struct fixture *fixture, const char *name, char *text)
     fclose(file);
 }
 
-/* Runs the program with these words, NULL-terminated, and returns its exit code. */
+/* Runs the program with these words, NULL-terminated, and returns its exit code. What it says on
+ * stderr goes into the log of the test. */
 static int run(struct fixture *fixture, ...)
 {
     char *argv[ARGUMENTS_MAX] = { (char *) program };
@@ -99,6 +100,7 @@ static int run(struct fixture *fixture, ...)
     assert_true(WIFEXITED(status));
     slurp(fixture, "out", fixture->out);
     slurp(fixture, "err", fixture->err);
+    print_message("%s", fixture->err);
     return WEXITSTATUS(status);
 }
 

@@ -204,9 +204,9 @@ void fake_server_stop(struct fake_server *server)
     pthread_t closer;
     assert_int_equal(pthread_create(&closer, NULL, destroy, server), 0);
     struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
+    clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += CLOSE_PATIENCE_S;
-    if (pthread_clockjoin_np(closer, NULL, CLOCK_MONOTONIC, &until) != 0) {
+    if (pthread_timedjoin_np(closer, NULL, &until) != 0) {
         pthread_detach(closer);
     }
 }
