@@ -10,7 +10,10 @@ struct walk {
     const ProtobufCMessageDescriptor *descriptor;
     const uint8_t *cursor;
     const uint8_t *end;
-    const char *prefix; /* path of the message, "" at the top */
+    const char *prefix;       /* path of the message at the top */
+    const struct walk *outer; /* NULL at the top; else this is element `index` of its `field` */
+    const ProtobufCFieldDescriptor *field;
+    uint32_t index;
     unsigned depth;
     uint32_t counts[WIRE_FIELDS_MAX]; /* elements seen, by field index */
 };
@@ -72,10 +75,24 @@ bool wire_is_text(const uint8_t *bytes, size_t len)
 }
 
 static const char *path_of(const struct walk *walk, const ProtobufCFieldDescriptor *field,
+                           uint32_t index, struct status *status);
+
+static const char *message_path(const struct walk *walk, struct status *status)
+{
+    if (walk->outer == NULL) {
+        return walk->prefix;
+    }
+    return path_of(walk->outer, walk->field, walk->index, status);
+}
+
+/* Paths are made when there is something to report: most requests are well-formed. As deep as
+ * messages nest, at most. */
+static const char *path_of(const struct walk *walk, const ProtobufCFieldDescriptor *field,
                            uint32_t index, struct status *status)
 {
-    const char *path = arena_printf(status->arena, "%s%s%s", walk->prefix,
-                                    walk->prefix[0] == '\0' ? "" : ".", field->name);
+    const char *prefix = message_path(walk, status);
+    const char *path =
+        arena_printf(status->arena, "%s%s%s", prefix, prefix[0] == '\0' ? "" : ".", field->name);
 
     if (path != NULL && field->label == PROTOBUF_C_LABEL_REPEATED) {
         path = arena_printf(status->arena, "%s[%u]", path, index);
@@ -142,19 +159,22 @@ static enum wire_type type_of(const ProtobufCFieldDescriptor *field)
 static void check_message(struct walk *walk, struct status *status);
 
 static void check_nested(const struct walk *walk, const ProtobufCFieldDescriptor *field,
-                         const struct item *item, const char *path, struct status *status)
+                         uint32_t index, const struct item *item, struct status *status)
 {
     struct walk nested;
 
     if (walk->depth + 1 >= WIRE_DEPTH_MAX) {
-        status_field(status, path, "messages nest deeper than %d", WIRE_DEPTH_MAX);
+        status_field(status, path_of(walk, field, index, status), "messages nest deeper than %d",
+                     WIRE_DEPTH_MAX);
         return;
     }
     memset(&nested, 0, sizeof(nested));
     nested.descriptor = field->descriptor;
     nested.cursor = item->data;
     nested.end = item->data + item->len;
-    nested.prefix = path;
+    nested.outer = walk;
+    nested.field = field;
+    nested.index = index;
     nested.depth = walk->depth + 1;
     check_message(&nested, status);
 }
@@ -179,15 +199,15 @@ static void check_packed(struct walk *walk, const ProtobufCFieldDescriptor *fiel
     }
 }
 
-static void check_enum(const ProtobufCFieldDescriptor *field, const struct item *item,
-                       const char *path, struct status *status)
+static void check_enum(const struct walk *walk, const ProtobufCFieldDescriptor *field,
+                       uint32_t index, const struct item *item, struct status *status)
 {
     const ProtobufCEnumDescriptor *values = field->descriptor;
 
     if (item->number > INT32_MAX ||
         protobuf_c_enum_descriptor_get_value(values, (int) item->number) == NULL) {
-        status_field(status, path, "%llu is not a value of %s", (unsigned long long) item->number,
-                     values->name);
+        status_field(status, path_of(walk, field, index, status), "%llu is not a value of %s",
+                     (unsigned long long) item->number, values->name);
     }
 }
 
@@ -218,9 +238,9 @@ static void check_field(struct walk *walk, const ProtobufCFieldDescriptor *field
                          "is not valid UTF-8 without U+0000");
         }
     } else if (field->type == PROTOBUF_C_TYPE_ENUM) {
-        check_enum(field, item, path_of(walk, field, index, status), status);
+        check_enum(walk, field, index, item, status);
     } else if (field->type == PROTOBUF_C_TYPE_MESSAGE) {
-        check_nested(walk, field, item, path_of(walk, field, index, status), status);
+        check_nested(walk, field, index, item, status);
     }
 }
 
@@ -249,8 +269,10 @@ static void check_message(struct walk *walk, struct status *status)
     /* A message that is full of faults needs not all of them listed to be refused. */
     while (walk->cursor < walk->end && status->violation_count < STATUS_VIOLATIONS_MAX) {
         if (!check_next(walk, status)) {
-            status_field(status, walk->prefix[0] == '\0' ? "message" : walk->prefix,
-                         "is not a packed %s", walk->descriptor->name);
+            const char *path = message_path(walk, status);
+
+            status_field(status, path[0] == '\0' ? "message" : path, "is not a packed %s",
+                         walk->descriptor->name);
             return;
         }
     }
