@@ -49,6 +49,7 @@ static struct connection *caller(struct worker *worker)
 static bool worker_accept(struct worker *worker, nng_pipe pipe)
 {
     struct server *server = worker->server;
+    int64_t now_ms = clock_mono_ms();
     bool accepted = false;
 
     (void) pthread_mutex_lock(&server->lock);
@@ -58,7 +59,7 @@ static bool worker_accept(struct worker *worker, nng_pipe pipe)
     if (connection != NULL && !server->is_stopped) {
         worker->exchange.peer = connection->peer;
         connection->in_flight++;
-        connection->last_call_ms = clock_mono_ms();
+        connection->last_call_ms = now_ms;
         worker->came_late = server->is_draining;
         *(worker->came_late ? &server->late_calls : &server->calls) += 1;
         worker_move(worker, WORKER_DISPATCHED);
@@ -69,14 +70,14 @@ static bool worker_accept(struct worker *worker, nng_pipe pipe)
 }
 
 /* The call is over, answered or not. With the lock. */
-static void worker_done(struct worker *worker, enum worker_state next)
+static void worker_done(struct worker *worker, enum worker_state next, int64_t now_ms)
 {
     struct server *server = worker->server;
     struct connection *connection = caller(worker);
 
     if (connection != NULL) {
         connection->in_flight--;
-        connection->last_call_ms = clock_mono_ms();
+        connection->last_call_ms = now_ms;
     }
     *(worker->came_late ? &server->late_calls : &server->calls) -= 1;
     worker_move(worker, next);
@@ -137,6 +138,7 @@ static void worker_sent(struct worker *worker)
 {
     struct server *server = worker->server;
     int result = nng_aio_result(worker->aio);
+    int64_t now_ms = clock_mono_ms();
     nng_pipe pipe = worker->pipe;
 
     if (result != 0) {
@@ -144,7 +146,7 @@ static void worker_sent(struct worker *worker)
         nng_aio_set_msg(worker->aio, NULL);
     }
     (void) pthread_mutex_lock(&server->lock);
-    worker_done(worker, is_end(result) ? WORKER_ENDED : WORKER_RECEIVING);
+    worker_done(worker, is_end(result) ? WORKER_ENDED : WORKER_RECEIVING, now_ms);
     (void) pthread_mutex_unlock(&server->lock);
     if (is_end(result)) {
         return;
@@ -156,16 +158,13 @@ static void worker_sent(struct worker *worker)
     nng_ctx_recv(worker->context, worker->aio);
 }
 
-/* The aio's callback: what was started in this state has ended. */
+/* The aio's callback: what was started in this state has ended. No lock to read the state: only
+ * who holds the worker writes it, and that is us, handed it by nng. */
 static void worker_event(void *arg)
 {
     struct worker *worker = arg;
 
-    (void) pthread_mutex_lock(&worker->server->lock);
-    enum worker_state state = worker->state;
-
-    (void) pthread_mutex_unlock(&worker->server->lock);
-    if (state == WORKER_SENDING) {
+    if (worker->state == WORKER_SENDING) {
         worker_sent(worker);
     } else {
         worker_received(worker);
@@ -188,17 +187,18 @@ static uint8_t *worker_reserve(struct rpc_exchange *exchange, size_t len)
 static bool worker_give_answer(struct worker *worker, bool has_answer)
 {
     struct server *server = worker->server;
+    int64_t now_ms = clock_mono_ms();
 
     (void) pthread_mutex_lock(&server->lock);
     bool is_stopped = server->is_stopped;
 
     if (is_stopped) {
-        worker_done(worker, WORKER_ENDED);
+        worker_done(worker, WORKER_ENDED, now_ms);
     } else if (has_answer) {
-        worker->sending_ms = clock_mono_ms();
+        worker->sending_ms = now_ms;
         worker_move(worker, WORKER_SENDING);
     } else {
-        worker_done(worker, WORKER_RECEIVING);
+        worker_done(worker, WORKER_RECEIVING, now_ms);
     }
     (void) pthread_mutex_unlock(&server->lock);
     return !is_stopped;
