@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <nng/protocol/reqrep0/rep.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -123,12 +124,42 @@ static enum mx_code nng_failed(struct mx_error *err, const char *what, int resul
     return mx_fail(err, MX_INTERNAL, "cannot %s: %s", what, nng_strerror(result));
 }
 
+/*
+ * Opens the socket with which nng starts its threads (unless somebody in the process has used nng
+ * before), and keeps them to one processor, the one that we run on.
+ *
+ * They hand each call to one another some seven times, through one queue with one lock. On two
+ * processors they spend most of their time in waking each other up and in waiting for that lock: a
+ * read took 13 to 20 us of processor time, on one processor it takes 5 to 8, and two to three times
+ * as many are answered in a second. Callbacks never wait, so one processor is enough for them; the
+ * writer, the waiter and what makes keys have all the others.
+ */
+static int open_on_one_processor(nng_socket *socket)
+{
+    cpu_set_t all;
+    cpu_set_t one;
+    int here = sched_getcpu();
+    bool moved = false;
+    int result;
+
+    if (here >= 0 && here < CPU_SETSIZE && sched_getaffinity(0, sizeof(all), &all) == 0) {
+        CPU_ZERO(&one);
+        CPU_SET(here, &one);
+        moved = sched_setaffinity(0, sizeof(one), &one) == 0;
+    }
+    result = nng_rep0_open(socket);
+    if (moved) {
+        (void) sched_setaffinity(0, sizeof(all), &all);
+    }
+    return result;
+}
+
 static enum mx_code open_socket(struct server *server, struct mx_error *err)
 {
     size_t largest = server->settings->limits.message_bytes + REQUEST_ID_SIZE;
     int result;
 
-    if ((result = nng_rep0_open(&server->socket)) != 0) {
+    if ((result = open_on_one_processor(&server->socket)) != 0) {
         return nng_failed(err, "open a socket", result);
     }
     server->socket_is_open = true;
