@@ -85,12 +85,19 @@ static void account_get(struct rpc_call *call)
     const Mxadm__V1__AccountGetRequest *request = call_request(call);
     Mxadm__V1__AccountGetResponse response = MXADM__V1__ACCOUNT_GET_RESPONSE__INIT;
     struct model *model = call_model(call);
+    struct record_key account;
     struct record_key addresses;
     struct slice packed;
     const char *name;
 
-    if (!field_account(model, "account", request->account, &name) ||
-        !account_require(model, name, &packed)) {
+    if (!field_account(model, "account", request->account, &name)) {
+        return;
+    }
+    account = record_key(RECORD_ACCOUNT, name, NULL);
+    addresses = record_account_addresses(name, NULL);
+    store_prefetch(model->view,
+                   (struct slice[]){ record_slice(&account), record_slice(&addresses) }, 2);
+    if (!account_require(model, name, &packed)) {
         return;
     }
     if (!is_covered(call, name)) {
@@ -99,7 +106,6 @@ static void account_get(struct rpc_call *call)
                     call_principal(call)->name);
         return;
     }
-    addresses = record_account_addresses(name, NULL);
     response.address_count = record_count(model, &addresses);
     call_answer_field(call, 1, packed);
     call_answer(call, &response.base);

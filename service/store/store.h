@@ -103,6 +103,10 @@ bool store_get(const struct store_view *view, struct slice key, struct slice *va
 /* How many keys start with the prefix, in O(length of prefix). */
 uint64_t store_count(const struct store_view *view, struct slice prefix);
 
+/* A hint, and no more: these few keys or prefixes are looked up next. Waits for their memory all at
+ * once, where one lookup after the other would wait for each. */
+void store_prefetch(const struct store_view *view, const struct slice *keys, size_t count);
+
 /*
  * Walks keys in byte order, from the first that is >= `from`, or > `from` if `after` is set, as
  * long as they start with `prefix`. A cursor is a value; it holds nothing and needs no end.

@@ -1,6 +1,9 @@
 /* Reading a trie. */
 #include "store/trie_node.h"
 
+#define CACHE_LINE     64
+#define PREFETCH_LINES 3
+
 size_t first_difference(struct slice a, struct slice b)
 {
     size_t shared = a.len < b.len ? a.len : b.len;
@@ -66,6 +69,50 @@ const struct trie_leaf *trie_find(const struct trie_node *root, struct slice key
         node = branch->child[position_of(branch, slot)];
     }
     return bytes_equal(key_of(node), key) ? leaf_of(node) : NULL;
+}
+
+/* Asks for the memory of a node: what a branch has of children, what a leaf has of key and value,
+ * is mostly within so many lines. */
+static void prefetch_node(const struct trie_node *node)
+{
+    const char *at = (const char *) ((uintptr_t) node & ~LEAF_TAG);
+
+    for (int line = 0; line < PREFETCH_LINES; line++) {
+        __builtin_prefetch(at + line * CACHE_LINE);
+    }
+}
+
+/* One step on the path of a key, in the way of nearest_leaf(). False: it is at its end. */
+static bool prefetch_step(const struct trie_node **node, struct slice key)
+{
+    const struct branch *branch;
+    unsigned slot;
+
+    if (*node == NULL || is_leaf(*node)) {
+        return false;
+    }
+    branch = branch_of(*node);
+    slot = slot_at(key, branch->index);
+    *node = branch->child[has_slot(branch, slot) ? position_of(branch, slot) : 0];
+    prefetch_node(*node);
+    return true;
+}
+
+void trie_prefetch(const struct trie_node *root, const struct slice *keys, size_t count)
+{
+    const struct trie_node *nodes[TRIE_PREFETCH_MAX];
+    size_t kept = count < TRIE_PREFETCH_MAX ? count : TRIE_PREFETCH_MAX;
+    bool more = true;
+
+    for (size_t i = 0; i < kept; i++) {
+        nodes[i] = root;
+    }
+    while (more) {
+        more = false;
+        for (size_t i = 0; i < kept; i++) {
+            more = prefetch_step(&nodes[i], keys[i]) || more;
+        }
+    }
 }
 
 static const struct trie_leaf *first_leaf_or_null(const struct trie_node *node)

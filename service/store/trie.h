@@ -60,6 +60,14 @@ const struct trie_leaf *trie_seek(const struct trie_node *root, struct slice key
 /* How many keys start with the prefix. */
 uint64_t trie_count(const struct trie_node *root, struct slice prefix);
 
+/*
+ * Walks the paths of several keys (or prefixes) at once and gives nothing. In a large store each
+ * step of a path waits for memory; those of different paths wait together, and the lookups that
+ * follow find all of it in the cache. Of more than TRIE_PREFETCH_MAX keys the first ones count.
+ */
+#define TRIE_PREFETCH_MAX 4
+void trie_prefetch(const struct trie_node *root, const struct slice *keys, size_t count);
+
 /* Borrowed from the leaf. The data is never NULL. */
 struct slice trie_leaf_key(const struct trie_leaf *leaf);
 struct slice trie_leaf_value(const struct trie_leaf *leaf);

@@ -19,6 +19,11 @@ uint64_t store_count(const struct store_view *view, struct slice prefix)
     return trie_count(*view->root, prefix);
 }
 
+void store_prefetch(const struct store_view *view, const struct slice *keys, size_t count)
+{
+    trie_prefetch(*view->root, keys, count);
+}
+
 static bool starts_with(struct slice key, const uint8_t *prefix, size_t prefix_len)
 {
     return key.len >= prefix_len && (prefix_len == 0 || memcmp(key.data, prefix, prefix_len) == 0);
