@@ -191,11 +191,25 @@ static void address_list(struct rpc_call *call)
 
 /* ----------------------------------------------------------- AddressLookup */
 
+/* An address that is none, and "postmaster" alone, belong to nobody's domain. */
+static bool covers_address(struct rpc_call *call, const char *text)
+{
+    struct name_address address;
+
+    return name_parse_address(call_arena(call), text, false, &address) != NULL ||
+           call_covers(call, address.domain.name);
+}
+
 static void address_lookup_call(struct rpc_call *call)
 {
+    const Mxadm__V1__AddressLookupRequest *request = call_request(call);
     struct model *model = call_model(call);
-    Mxadm__V1__AddressLookupResponse *response = address_lookup(model, call_request(call));
+    Mxadm__V1__AddressLookupResponse *response;
 
+    if (!covers_address(call, request->address)) {
+        return;
+    }
+    response = address_lookup(model, request);
     if (status_ok(model->status)) {
         call_answer(call, &response->base);
     }

@@ -209,6 +209,21 @@ static bool own_domain(const struct list *list, const struct store_entry *entry,
     return principal_covers(call_principal(list->call), name);
 }
 
+/* How many there are of those. */
+static uint64_t count_own(struct rpc_call *call, const char *prefix)
+{
+    const struct principal *principal = call_principal(call);
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < principal->domain_count; i++) {
+        const char *name = principal->domains[i];
+
+        count += strncmp(name, prefix, strlen(prefix)) == 0 &&
+                 domain_find(call_model(call), name) != NULL;
+    }
+    return count;
+}
+
 static void domain_list(struct rpc_call *call)
 {
     const Mxadm__V1__DomainListRequest *request = call_request(call);
@@ -229,7 +244,7 @@ static void domain_list(struct rpc_call *call)
     list.range = record_slice(&range);
     response.next_page_token = (char *) list_page(&list, &page);
     response.total =
-        scoped ? call_principal(call)->domain_count : record_count(call_model(call), &range);
+        scoped ? count_own(call, request->prefix) : record_count(call_model(call), &range);
     call_answer(call, &response.base);
 }
 
