@@ -485,8 +485,8 @@ static void the_records_of_a_domain_point_to_the_host_and_publish_its_selectors(
 
 static void an_acme_account_that_is_no_uri_is_refused(void **state)
 {
-    const struct reply *reply = ask(fx, &viewer, "DomainRecords", "domain", "example.org",
-                                    "acme_account_uri", "x\"y", NULL);
+    const struct reply *reply =
+        ask(fx, &viewer, "DomainRecords", "domain", "example.org", "acme_account_uri", "x y", NULL);
 
     (void) state;
     REFUSED(reply, INVALID_ARGUMENT, NULL);
