@@ -20,6 +20,8 @@ MX_CODE_MAP(CODE_CHECK)
 /* Longest value of an ErrorMetadata, as its comment says. */
 #define METADATA_VALUE_MAX 1024
 
+static const char error_domain[] = "mxadm";
+
 static size_t field_size(size_t len)
 {
     return 1 + varint_size(len) + len;
@@ -105,7 +107,7 @@ static void fill_details(struct arena *arena, const struct status *status, Mxadm
     out->error_info = arena_alloc(arena, sizeof(*out->error_info));
     mxadm__v1__error_info__init(out->error_info);
     out->error_info->reason = (char *) status->reason;
-    out->error_info->domain = (char *) "mxadm";
+    out->error_info->domain = (char *) error_domain;
     fill_metadata(arena, status, out->error_info);
     fill_bad_request(arena, status, out);
     fill_blockers(arena, status, out);
@@ -128,12 +130,17 @@ static void fill_details(struct arena *arena, const struct status *status, Mxadm
 }
 
 static const char too_large[] = "the call needs more memory than one call may have";
-_Static_assert(sizeof(too_large) + 8 <= CALL_FALLBACK_MAX, "the bare status fits");
+static const char too_large_reason[] = "CALL_TOO_LARGE";
+/* Tags and lengths of five fields, and the code: 2 bytes each. */
+_Static_assert(sizeof(too_large) + sizeof(too_large_reason) + sizeof(error_domain) + 12 <=
+                   CALL_FALLBACK_MAX,
+               "the bare status fits");
 
-/* The packed status; where the arena has no room for it any more, code and words alone. */
+/* The packed status; where the arena has no room for it any more, code, reason and words alone. */
 static struct slice pack_status(struct rpc_call *call)
 {
     Mxadm__V1__Status out = MXADM__V1__STATUS__INIT;
+    Mxadm__V1__ErrorInfo info = MXADM__V1__ERROR_INFO__INIT;
     uint8_t *packed;
     size_t len;
 
@@ -151,6 +158,9 @@ static struct slice pack_status(struct rpc_call *call)
     mxadm__v1__status__init(&out);
     out.code = MXADM__V1__CODE__RESOURCE_EXHAUSTED;
     out.message = (char *) too_large;
+    info.reason = (char *) too_large_reason;
+    info.domain = (char *) error_domain;
+    out.error_info = &info;
     len = mxadm__v1__status__pack(&out, call->fallback);
     return slice_of(call->fallback, len);
 }

@@ -26,7 +26,7 @@
 #define REQUEST_ID_SIZE 16
 /* "uid:4294967295", 0x00, the client's 16 bytes */
 #define CALL_ID_MAX       64
-#define CALL_FALLBACK_MAX 80
+#define CALL_FALLBACK_MAX 128
 #define TIMEOUT_MAX_MS    ((int64_t) 3600 * 1000)
 /* How long a client is asked to wait before it tries again, when nothing better is known. */
 #define RETRY_QUEUE_MS 50
