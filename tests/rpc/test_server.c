@@ -1,0 +1,455 @@
+/*
+ * The server itself: ServerInfo, Health/Check, which operations there are, and envelopes that no
+ * client library makes.
+ */
+#include "rpc_cases.h"
+
+#include "base/buffer.h"
+#include "grpc/health/v1/health.pb-c.h"
+#include "mxadm/version.h"
+#include "rpc/rpc.h"
+#include "store/backend.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Declared, and built by a later release. */
+static const char *const next_release[] = {
+    "DomainSave",
+    "DKIMSave",
+    "AccountSave",
+    "AddressSave",
+    "AliasAdd",
+    "AliasUpdate",
+    "AliasRemove",
+    "AliasAddressesAdd",
+    "AliasAddressesRemove",
+    "AliasGet",
+    "AliasList",
+    "TLSPublicKeyAdd",
+    "TLSPublicKeyUpdate",
+    "TLSPublicKeyRemove",
+    "TLSPublicKeyGet",
+    "TLSPublicKeyList",
+    "ConfigSave",
+    "ConfigGet",
+    "ConfigApply",
+    "ConfigRollback",
+    "ConfigExport",
+    "ConfigDiff",
+    "Batch",
+    "ChangeList",
+};
+#define NEXT_RELEASE (sizeof(next_release) / sizeof(next_release[0]))
+
+static struct fixture *fx;
+
+static int setup(void **state)
+{
+    (void) state;
+    fx = fixture_create(NULL);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void) state;
+    fixture_destroy(fx);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- operations */
+
+static bool is_next(const char *name)
+{
+    for (size_t i = 0; i < NEXT_RELEASE; i++) {
+        if (strcmp(next_release[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void every_operation_has_a_row_or_is_of_the_next_release(void **state)
+{
+    const char *name;
+    size_t count = 0;
+
+    (void) state;
+    for (size_t i = 0; (name = rpc_unbuilt(fixture_rpc(fx), i)) != NULL; i++) {
+        if (!is_next(name)) {
+            fail_msg("no row for operation '%s'", name);
+        }
+        count++;
+    }
+    /* Whoever builds one of them takes it off the list. */
+    assert_int_equal(count, NEXT_RELEASE);
+}
+
+static void what_is_not_built_says_so_whatever_the_message(void **state)
+{
+    (void) state;
+    for (size_t i = 0; i < NEXT_RELEASE; i++) {
+        const struct reply *reply;
+
+        reply =
+            REFUSED(ask(fx, &root, next_release[i], NULL), UNIMPLEMENTED, "METHOD_UNIMPLEMENTED");
+        assert_non_null(strstr(reply->words, next_release[i]));
+        REFUSED(ask_message(fx, &root, next_release[i], "\xff\xff", 2), UNIMPLEMENTED,
+                "METHOD_UNIMPLEMENTED");
+    }
+}
+
+static void every_operation_that_is_built_refuses_strangers(void **state)
+{
+    const ProtobufCServiceDescriptor *service = &mxadm__v1__admin__descriptor;
+
+    (void) state;
+    for (unsigned i = 0; i < service->n_methods; i++) {
+        if (!is_next(service->methods[i].name)) {
+            REFUSES(fx, UNAUTHENTICATED, "CALLER_UNKNOWN",
+                    ask(fx, &stranger, service->methods[i].name, NULL));
+        }
+    }
+}
+
+static void a_method_that_is_none_is_unimplemented(void **state)
+{
+    static const char *const names[] = {
+        "",
+        "/",
+        "DomainGet",
+        "mxadm.v1.Admin",
+        "mxadm.v1.Admin/",
+        "mxadm.v1.Admin/domainget",
+        "mxadm.v1.Admin/DomainGet/",
+        "/mxadm.v1.Admin/DomainGet",
+        "mxadm.v1.Admi/DomainGet",
+        "mxadm.v1.Admin2/DomainGet",
+        "grpc.health.v1.Health/Watch",
+        "mxadm.v1.Admin/\n\x1b[2Jforged",
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        Mxadm__V1__Request envelope = MXADM__V1__REQUEST__INIT;
+        const struct reply *reply;
+
+        envelope.method = (char *) names[i];
+        reply = REFUSED(ask_envelope(fx, &root, &envelope), UNIMPLEMENTED, "METHOD_UNKNOWN");
+        assert_null(strchr(reply->words, '\n'));
+        assert_null(strchr(reply->words, '\x1b'));
+    }
+}
+
+/* ----------------------------------------------------------------- ServerInfo */
+
+static void the_server_says_what_it_is_and_what_it_holds(void **state)
+{
+    const struct reply *reply = OK(ask(fx, &loopback, "ServerInfo", NULL));
+    const Mxadm__V1__ServerInfoResponse *info = reply->message;
+
+    (void) state;
+    assert_string_equal(info->version, MXADM_VERSION_STRING);
+    assert_string_equal(info->host_name, "mail.example.com");
+    assert_int_equal(info->revision, 0);
+    assert_int_equal(info->revision_chain.len, DIGEST_SIZE);
+    assert_int_equal(info->message_bytes_limit, 4 * 1024 * 1024);
+    assert_int_equal(info->n_key_pools, 4);
+    assert_int_equal(info->descriptor_set.len, 0);
+    assert_non_null(info->start_time);
+    add_domain(fx, "example.org", "alice");
+    reply = OK(ask(fx, &viewer, "ServerInfo", "descriptor_set", "1", NULL));
+    info = reply->message;
+    assert_int_equal(info->revision, 1);
+    assert_int_equal(reply->revision, 1);
+    assert_int_equal(info->domain_count, 1);
+    assert_int_equal(info->account_count, 1);
+    assert_int_equal(info->address_count, 3);
+    assert_true(info->descriptor_set.len > 0);
+}
+
+static void the_chain_moves_with_each_change_and_is_kept(void **state)
+{
+    const Mxadm__V1__ServerInfoResponse *before = OK(ask(fx, &viewer, "ServerInfo", NULL))->message;
+    const Mxadm__V1__ServerInfoResponse *after;
+    const Mxadm__V1__ServerInfoResponse *later;
+
+    (void) state;
+    OK(ask(fx, &root, "AddressAdd", "account", "alice", "address", "a2@example.org", NULL));
+    after = OK(ask(fx, &viewer, "ServerInfo", NULL))->message;
+    assert_memory_not_equal(before->revision_chain.data, after->revision_chain.data, DIGEST_SIZE);
+    fixture_restart(fx);
+    later = OK(ask(fx, &viewer, "ServerInfo", NULL))->message;
+    assert_int_equal(later->revision, after->revision);
+    assert_memory_equal(later->revision_chain.data, after->revision_chain.data, DIGEST_SIZE);
+}
+
+/* --------------------------------------------------------------------- health */
+
+static void health_is_told_to_everybody(void **state)
+{
+    (void) state;
+    assert_true(fixture_serves(fx));
+    OK(ask(fx, &stranger, "grpc.health.v1.Health/Check", "service", "mxadm.v1.Admin", NULL));
+    REFUSED(ask(fx, &stranger, "grpc.health.v1.Health/Check", "service", "none", NULL), NOT_FOUND,
+            "SERVICE_UNKNOWN");
+}
+
+static void a_transport_that_failed_is_not_serving(void **state)
+{
+    (void) state;
+    rpc_transport_failed(fixture_rpc(fx), "tested");
+    assert_false(fixture_serves(fx));
+    fixture_restart(fx);
+    assert_true(fixture_serves(fx));
+}
+
+/* ------------------------------------------------------------------ envelopes */
+
+static void bytes_that_are_no_envelope_are_refused(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t len;
+    } cases[] = {
+        { "\xff", 1 },
+        { "\x0a", 1 },
+        { "\x0a\xff\xff\xff\xff\x0f", 6 },
+        { "\x00\x00", 2 },
+        { "\x0b\x0c", 2 },
+        { "\x08\x01", 2 }, /* method as a number */
+        { "\x0a\x02"
+          "a\0",
+          4 },                     /* U+0000 in method */
+        { "\x0a\x02\xc3\x28", 4 }, /* no UTF-8 */
+        { "\x1a\x01\x08", 3 },     /* a cut timeout */
+        { "\x2a\x02\x08", 3 },     /* cut options */
+        { "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 27 },
+        { "\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01", 11 },
+        { "\xfa\xff\xff\xff\xff\x0f\x00", 7 },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct reply *reply = ask_bytes(fx, &root, NULL, cases[i].bytes, cases[i].len);
+
+        if (reply->code != MX_INVALID_ARGUMENT) {
+            fail_msg("case %zu: %s %s", i, mx_code_name(reply->code), reply->words);
+        }
+    }
+    /* An empty request is a legal envelope of no method. */
+    REFUSED(ask_bytes(fx, &root, NULL, "", 0), UNIMPLEMENTED, "METHOD_UNKNOWN");
+}
+
+static void unknown_fields_are_ignored(void **state)
+{
+    /* AccountGet of alice with a field 99, and the same in the envelope. */
+    static const char message[] = "\x0a\x05"
+                                  "alice"
+                                  "\x9a\x06\x03"
+                                  "new";
+    struct buffer bytes = BUFFER_INIT;
+    const char *method = "mxadm.v1.Admin/AccountGet";
+
+    (void) state;
+    buffer_put_u8(&bytes, 0x0a);
+    buffer_put_varint(&bytes, strlen(method));
+    buffer_put(&bytes, method, strlen(method));
+    buffer_put_u8(&bytes, 0x32);
+    buffer_put_varint(&bytes, sizeof(message) - 1);
+    buffer_put(&bytes, message, sizeof(message) - 1);
+    buffer_put(&bytes, "\x98\x06\x01", 3);
+    OK(ask_bytes(fx, &viewer, "AccountGet", bytes.data, bytes.len));
+    buffer_fini(&bytes);
+}
+
+static const struct reply *ask_info(Mxadm__V1__Request *envelope)
+{
+    envelope->method = (char *) "mxadm.v1.Admin/ServerInfo";
+    return ask_envelope(fx, &viewer, envelope);
+}
+
+static void a_request_id_has_16_bytes(void **state)
+{
+    Mxadm__V1__Request envelope = MXADM__V1__REQUEST__INIT;
+
+    (void) state;
+    envelope.request_id.data = (uint8_t *) "0123456789abcdef0";
+    envelope.request_id.len = 17;
+    assert_true(has_violation(REFUSED(ask_info(&envelope), INVALID_ARGUMENT, NULL), "request_id"));
+    envelope.request_id.len = 15;
+    assert_true(has_violation(REFUSED(ask_info(&envelope), INVALID_ARGUMENT, NULL), "request_id"));
+    envelope.request_id.len = 16;
+    OK(ask_info(&envelope));
+}
+
+static void a_timeout_is_above_zero_and_at_most_an_hour(void **state)
+{
+    static const struct {
+        int64_t seconds;
+        int32_t nanos;
+        bool legal;
+    } cases[] = {
+        { 0, 0, false },         { -1, 0, false },         { 0, -1, false },
+        { 1, -1, false },        { 0, 1000000000, false }, { 3600, 1, false },
+        { INT64_MAX, 0, false }, { INT64_MIN, 0, false },  { INT64_MAX, INT32_MAX, false },
+        { 3600, 0, true },       { 0, 1, true },           { 3599, 999999999, true },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        Mxadm__V1__Request envelope = MXADM__V1__REQUEST__INIT;
+        Google__Protobuf__Duration timeout = GOOGLE__PROTOBUF__DURATION__INIT;
+        const struct reply *reply;
+
+        timeout.seconds = cases[i].seconds;
+        timeout.nanos = cases[i].nanos;
+        envelope.timeout = &timeout;
+        reply = ask_info(&envelope);
+        if (cases[i].legal) {
+            OK(reply);
+        } else {
+            assert_true(has_violation(REFUSED(reply, INVALID_ARGUMENT, NULL), "timeout"));
+        }
+    }
+}
+
+static void metadata_is_checked(void **state)
+{
+    Mxadm__V1__Metadata entry = MXADM__V1__METADATA__INIT;
+    Mxadm__V1__Metadata *entries[33];
+    Mxadm__V1__Request envelope = MXADM__V1__REQUEST__INIT;
+
+    (void) state;
+    for (size_t i = 0; i < 33; i++) {
+        entries[i] = &entry;
+    }
+    envelope.metadata = entries;
+    entry.key = (char *) "x-request-tag";
+    envelope.n_metadata = 33;
+    assert_true(has_violation(REFUSED(ask_info(&envelope), INVALID_ARGUMENT, NULL), "metadata"));
+    envelope.n_metadata = 32;
+    OK(ask_info(&envelope));
+    envelope.n_metadata = 1;
+    entry.key = (char *) "X-Upper";
+    assert_true(has_violation(REFUSED(ask_info(&envelope), INVALID_ARGUMENT, NULL), "metadata"));
+    entry.key = (char *) "";
+    REFUSED(ask_info(&envelope), INVALID_ARGUMENT, NULL);
+    entry.key = (char *) repeated(fx, "x", 65);
+    REFUSED(ask_info(&envelope), INVALID_ARGUMENT, NULL);
+    entry.key = (char *) "x";
+    entry.value = (char *) repeated(fx, "x", 4097);
+    REFUSED(ask_info(&envelope), INVALID_ARGUMENT, NULL);
+    entry.value = (char *) repeated(fx, "x", 4096);
+    OK(ask_info(&envelope));
+}
+
+static void options_and_request_are_named_all_at_once(void **state)
+{
+    Mxadm__V1__Request envelope = MXADM__V1__REQUEST__INIT;
+    Google__Protobuf__Duration timeout = GOOGLE__PROTOBUF__DURATION__INIT;
+    const struct reply *reply;
+
+    (void) state;
+    envelope.timeout = &timeout;
+    envelope.request_id.data = (uint8_t *) "x";
+    envelope.request_id.len = 1;
+    reply = REFUSED(ask_info(&envelope), INVALID_ARGUMENT, NULL);
+    assert_true(has_violation(reply, "timeout"));
+    assert_true(has_violation(reply, "request_id"));
+}
+
+/* ---------------------------------------------------------------------- limits */
+
+/* DKIMAdd with this many header names. */
+static const struct reply *add_with_headers(size_t count)
+{
+    struct buffer message = BUFFER_INIT;
+    const struct reply *reply;
+
+    for (size_t i = 0; i < count; i++) {
+        buffer_put(&message, "\x3a\x01x", 3);
+    }
+    reply = ask_message(fx, &root, "DKIMAdd", message.data, message.len);
+    buffer_fini(&message);
+    return reply;
+}
+
+static void a_list_of_10001_elements_is_refused_before_it_is_unpacked(void **state)
+{
+    (void) state;
+    /* 10,000 pass the wire, and are too many for the operation. */
+    assert_true(has_violation(REFUSED(add_with_headers(10000), INVALID_ARGUMENT, NULL), "headers"));
+    assert_true(
+        has_violation(REFUSED(add_with_headers(10001), INVALID_ARGUMENT, NULL), "headers[10000]"));
+    REFUSED(add_with_headers(1000000), INVALID_ARGUMENT, NULL);
+}
+
+static void a_message_full_of_faults_is_answered_with_a_hundred(void **state)
+{
+    struct buffer message = BUFFER_INIT;
+    const struct reply *reply;
+
+    (void) state;
+    for (size_t i = 0; i < 5000; i++) {
+        buffer_put(&message, "\x3a\x01\xff", 3);
+    }
+    reply = ask_message(fx, &root, "DKIMAdd", message.data, message.len);
+    REFUSED(reply, INVALID_ARGUMENT, NULL);
+    assert_int_equal(reply->envelope->status->bad_request->n_field_violations, 100);
+    assert_true(reply->len < 64 * 1024);
+    buffer_fini(&message);
+}
+
+static void a_field_repeated_a_million_times_ends_at_the_memory_of_a_call(void **state)
+{
+    struct buffer bytes = BUFFER_INIT;
+
+    (void) state;
+    for (size_t i = 0; i < 1000000; i++) {
+        buffer_put(&bytes, "\x1a\x00", 2);
+    }
+    REFUSED(ask_bytes(fx, &root, NULL, bytes.data, bytes.len), RESOURCE_EXHAUSTED,
+            "CALL_TOO_LARGE");
+    buffer_fini(&bytes);
+    OK(ask(fx, &viewer, "ServerInfo", NULL));
+}
+
+static void a_flood_of_submessages_is_refused_within_the_memory_of_a_call(void **state)
+{
+    struct buffer bytes = BUFFER_INIT;
+
+    (void) state;
+    for (size_t i = 0; i < 2000000; i++) {
+        buffer_put(&bytes, "\x22\x00", 2);
+    }
+    REFUSED(ask_bytes(fx, &root, NULL, bytes.data, bytes.len), INVALID_ARGUMENT, NULL);
+    buffer_fini(&bytes);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_operation_has_a_row_or_is_of_the_next_release),
+        cmocka_unit_test(what_is_not_built_says_so_whatever_the_message),
+        cmocka_unit_test(every_operation_that_is_built_refuses_strangers),
+        cmocka_unit_test(a_method_that_is_none_is_unimplemented),
+        cmocka_unit_test(the_server_says_what_it_is_and_what_it_holds),
+        cmocka_unit_test(the_chain_moves_with_each_change_and_is_kept),
+        cmocka_unit_test(health_is_told_to_everybody),
+        cmocka_unit_test(a_transport_that_failed_is_not_serving),
+        cmocka_unit_test(bytes_that_are_no_envelope_are_refused),
+        cmocka_unit_test(unknown_fields_are_ignored),
+        cmocka_unit_test(a_request_id_has_16_bytes),
+        cmocka_unit_test(a_timeout_is_above_zero_and_at_most_an_hour),
+        cmocka_unit_test(metadata_is_checked),
+        cmocka_unit_test(options_and_request_are_named_all_at_once),
+        cmocka_unit_test(a_list_of_10001_elements_is_refused_before_it_is_unpacked),
+        cmocka_unit_test(a_message_full_of_faults_is_answered_with_a_hundred),
+        cmocka_unit_test(a_field_repeated_a_million_times_ends_at_the_memory_of_a_call),
+        cmocka_unit_test(a_flood_of_submessages_is_refused_within_the_memory_of_a_call),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
