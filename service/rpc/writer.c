@@ -44,6 +44,7 @@ struct writer {
     struct rpc_call **group; /* the calls being run */
     unsigned group_count;
     struct rpc_call *later; /* what can't be in this group: it goes into the next one */
+    struct rpc_call **later_end;
 };
 
 /* ------------------------------------------------------------------- queue */
@@ -137,7 +138,7 @@ static bool take_group(struct writer *writer)
 
 static bool same_id(const struct rpc_call *a, const struct rpc_call *b)
 {
-    return a->id_len == b->id_len && memcmp(a->id, b->id, a->id_len) == 0;
+    return a->id_len > 0 && a->id_len == b->id_len && memcmp(a->id, b->id, a->id_len) == 0;
 }
 
 /* Whether an earlier call of this group has the same id and was kept: its answer is not durable
@@ -351,8 +352,9 @@ static void settle(struct rpc_call *call)
 static void put_off(struct writer *writer, struct rpc_call *call)
 {
     call->later = false;
-    call->next = writer->later;
-    writer->later = call;
+    call->next = NULL;
+    *writer->later_end = call;
+    writer->later_end = &call->next;
 }
 
 /* Runs one call of the group. False: it left the group (it waits for keys, or for the next one). */
@@ -521,6 +523,7 @@ static void run_group(struct writer *writer)
         return;
     }
     writer->later = NULL;
+    writer->later_end = &writer->later;
     for (unsigned i = 0; i < writer->group_count; i++) {
         struct rpc_call *call = writer->group[i];
 
