@@ -201,23 +201,26 @@ static void new_log(struct daemon *daemon)
 
 /* ---------------------------------------------------------- start and end */
 
-/* The daemon's side of fork(): nothing but system calls. */
-static void become_daemon(const char *config, int log_fd, pid_t parent) __attribute__((noreturn));
+static void become_daemon(const char *config, const char *option, int log_fd, pid_t parent)
+    __attribute__((noreturn));
 
-static void become_daemon(const char *config, int log_fd, pid_t parent)
+/* The daemon's side of fork(): nothing but system calls. With an option it ends by itself, and what
+ * it prints counts as log. */
+static void become_daemon(const char *config, const char *option, int log_fd, pid_t parent)
 {
     sigset_t none;
 
     (void) sigemptyset(&none);
     (void) sigprocmask(SIG_SETMASK, &none, NULL);
     (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() == parent && dup2(log_fd, STDERR_FILENO) == STDERR_FILENO) {
-        (void) execl(MXADMD_PATH, "mxadmd", "--config", config, (char *) NULL);
+    if (getppid() == parent && dup2(log_fd, STDERR_FILENO) == STDERR_FILENO &&
+        (option == NULL || dup2(log_fd, STDOUT_FILENO) == STDOUT_FILENO)) {
+        (void) execl(MXADMD_PATH, "mxadmd", "--config", config, option, (char *) NULL);
     }
     _exit(EXEC_FAILED);
 }
 
-static void spawn(struct daemon *daemon)
+static void spawn(struct daemon *daemon, const char *option)
 {
     const char *config = daemon_path(daemon, "mxadmd.yaml");
     pid_t parent = getpid();
@@ -232,7 +235,7 @@ static void spawn(struct daemon *daemon)
     }
     daemon->pid = fork();
     if (daemon->pid == 0) {
-        become_daemon(config, ends[1], parent);
+        become_daemon(config, option, ends[1], parent);
     }
     if (daemon->pid < 0) {
         fail(daemon, "fork: %s", strerror(errno));
@@ -270,7 +273,7 @@ bool daemon_try_start(struct daemon *daemon, int *exit_out)
 {
     bool ready;
 
-    spawn(daemon);
+    spawn(daemon, NULL);
     (void) pthread_mutex_lock(&daemon->log->lock);
     while (!daemon->log->ready && !daemon->log->ended) {
         (void) pthread_cond_wait(&daemon->log->said, &daemon->log->lock);
@@ -290,6 +293,12 @@ void daemon_start(struct daemon *daemon)
     if (!daemon_try_start(daemon, &code)) {
         fail(daemon, "it did not start: exit code %d", code);
     }
+}
+
+int daemon_check_config(struct daemon *daemon)
+{
+    spawn(daemon, "--check-config");
+    return exit_code(daemon, reap(daemon));
 }
 
 static void send_signal(struct daemon *daemon, int number)

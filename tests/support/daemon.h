@@ -44,6 +44,9 @@ void daemon_start(struct daemon *daemon);
 /* Starts it and waits until it is ready or has ended; true if it is ready, else the exit code. */
 bool daemon_try_start(struct daemon *daemon, int *exit_out);
 
+/* mxadmd --check-config; returns its exit code. What it says, on either stream, is in the log. */
+int daemon_check_config(struct daemon *daemon);
+
 /* Asks it to end, and waits; returns its exit code. */
 int daemon_stop(struct daemon *daemon);
 
