@@ -125,7 +125,7 @@ static void a_full_disk_is_said_and_the_next_change_works(void **state)
         struct backend_sim_faults faults;
         enum mx_code code;
     } cases[] = {
-        { { .read_only = ALWAYS }, MX_FAILED_PRECONDITION },
+        { { .read_only = ALWAYS }, MX_RESOURCE_EXHAUSTED },
         { { .failed = ALWAYS }, MX_INTERNAL },
         { { .too_big = ALWAYS }, MX_RESOURCE_EXHAUSTED },
     };
