@@ -201,6 +201,12 @@ static bool find_out(const struct store_draft *draft, bool *applied_out, struct 
     return *applied_out || position_equal(&position, expected);
 }
 
+/* Of a commit that was not applied. A full disk is no fault of the server. */
+static enum mx_code failed_code(const struct mx_error *cause)
+{
+    return cause->code == MX_RESOURCE_EXHAUSTED ? MX_RESOURCE_EXHAUSTED : MX_INTERNAL;
+}
+
 /* The backend does not know whether it has applied the group: look until it does. */
 static enum mx_code settle(struct store_draft *draft, const struct mx_error *cause,
                            struct mx_error *err)
@@ -211,8 +217,8 @@ static enum mx_code settle(struct store_draft *draft, const struct mx_error *cau
     for (int i = 0; i < SETTLE_TRIES; i++) {
         if (find_out(draft, &applied, &said)) {
             return applied ? MX_OK
-                           : mx_fail(err, MX_INTERNAL, "commit failed, nothing was applied: %s",
-                                     cause->message);
+                           : mx_fail(err, failed_code(cause),
+                                     "commit failed, nothing was applied: %s", cause->message);
         }
     }
     return give_up(draft->store, &said, err);
