@@ -30,7 +30,8 @@
 
 struct pin {
     struct store_snapshot *snapshot; /* NULL: free */
-    int64_t used_ms;
+    int64_t used_ms;                 /* for how long it is kept */
+    uint64_t turn;                   /* of its last use; which goes when there are too many */
 };
 
 struct pages {
@@ -38,6 +39,7 @@ struct pages {
     uint8_t run[RUN_SIZE];
     pthread_mutex_t lock;
     struct pin *pins; /* protected by lock */
+    uint64_t turns;   /* uses so far; protected by lock */
     unsigned limit;
 };
 
@@ -94,6 +96,12 @@ void pages_expire(struct pages *pages)
     (void) pthread_mutex_unlock(&pages->lock);
 }
 
+static void touch(struct pages *pages, struct pin *pin)
+{
+    pin->used_ms = clock_mono_ms();
+    pin->turn = ++pages->turns; /* many uses fall into one millisecond */
+}
+
 /* The pin of a revision, or a free place, or the one that was unused longest. */
 static struct pin *find_pin(struct pages *pages, uint64_t revision)
 {
@@ -105,7 +113,7 @@ static struct pin *find_pin(struct pages *pages, uint64_t revision)
         if (pin->snapshot != NULL && store_snapshot_revision(pin->snapshot) == revision) {
             return pin;
         }
-        if (place->snapshot != NULL && (pin->snapshot == NULL || pin->used_ms < place->used_ms)) {
+        if (place->snapshot != NULL && (pin->snapshot == NULL || pin->turn < place->turn)) {
             place = pin;
         }
     }
@@ -124,7 +132,7 @@ static void pin_snapshot(struct pages *pages, struct store_snapshot *snapshot)
         }
         pin->snapshot = store_snapshot_pin(snapshot);
     }
-    pin->used_ms = clock_mono_ms();
+    touch(pages, pin);
     (void) pthread_mutex_unlock(&pages->lock);
 }
 
@@ -136,7 +144,7 @@ static struct store_snapshot *pinned(struct pages *pages, uint64_t revision)
     (void) pthread_mutex_lock(&pages->lock);
     pin = find_pin(pages, revision);
     if (pin->snapshot != NULL && store_snapshot_revision(pin->snapshot) == revision) {
-        pin->used_ms = clock_mono_ms();
+        touch(pages, pin);
         snapshot = store_snapshot_pin(pin->snapshot);
     }
     (void) pthread_mutex_unlock(&pages->lock);
