@@ -29,8 +29,7 @@ struct fixture_options {
     bool sqlite;        /* else the simulator */
     bool key_directory; /* private keys as files too */
     const char *limits; /* YAML within "limits:", one "  key: value\n" each; NULL: defaults */
-    const char *keys;   /* the same within "keys:" */
-    const char *more;   /* more of the file */
+    const char *keys;   /* the same within "keys:"; kinds not named are made on demand */
 };
 
 /* host mail.example.com, postmaster account "postmaster", host TLS reports at
@@ -41,6 +40,9 @@ void fixture_destroy(struct fixture *fixture);
 
 /* Stops it as mxadmd would, and starts it again on the same data. */
 void fixture_restart(struct fixture *fixture);
+
+/* Ends all replies and texts so far, with no call under way: for who makes calls without end. */
+void fixture_forget(struct fixture *fixture);
 
 /* ------------------------------------------------------------------- peers */
 
