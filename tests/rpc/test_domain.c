@@ -231,6 +231,20 @@ static void rule_1_10_11_a_failed_add_leaves_what_follows_working(void **state)
     OK(ask(fx, &root, "AccountAdd", "account", "paula", "address", "paula@example.org", NULL));
 }
 
+static void a_domain_refused_at_its_last_step_leaves_no_key_file_and_no_account(void **state)
+{
+    (void) state;
+    /* Its keys are taken and its records written by then: the postmaster of a host is the settings'
+     * matter. */
+    REFUSES(fx, ALREADY_EXISTS, "ADDRESS_IN_USE",
+            domain_add("mx2.example.com", "max", "postmaster"));
+    REFUSED(ask(fx, &viewer, "AccountGet", "account", "max", NULL), NOT_FOUND, "ACCOUNT_NOT_FOUND");
+    assert_null(strstr(fixture_key_files(fx), "mx2"));
+    /* Nobody got to see the keys: they wait for the next. */
+    assert_int_equal(fixture_spare_keys(fx, MXADM__V1__DKIM_SELECTOR__ALGORITHM__ALGORITHM_RSA2048),
+                     2);
+}
+
 static void rule_1_07_10_report_addresses_of_the_new_domain_are_taken(void **state)
 {
     (void) state;
@@ -508,6 +522,7 @@ int main(void)
         cmocka_unit_test(rule_1_10_08_an_existing_account_gets_postmaster),
         cmocka_unit_test(rule_1_10_09_the_postmaster_account_needs_no_postmaster_address),
         cmocka_unit_test(rule_1_10_11_a_failed_add_leaves_what_follows_working),
+        cmocka_unit_test(a_domain_refused_at_its_last_step_leaves_no_key_file_and_no_account),
         cmocka_unit_test(rule_1_07_10_report_addresses_of_the_new_domain_are_taken),
         cmocka_unit_test(rule_1_10_12_names_are_checked_and_the_wrong_one_is_named),
         cmocka_unit_test(a_domain_whose_dns_names_would_not_fit_is_refused),
