@@ -4,6 +4,7 @@
 
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/rep.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,12 +47,24 @@ static void event(void *argument)
     nng_ctx_recv(worker->context, worker->aio);
 }
 
+static void stay_here(void)
+{
+    cpu_set_t one;
+
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    bench_check(sched_setaffinity(0, sizeof(one), &one) == 0, "the echo can't keep its processor");
+}
+
 void echo_serve(void *argument)
 {
     const struct echo *echo = argument;
     struct worker *workers = calloc(echo->contexts, sizeof(*workers));
     nng_socket socket;
 
+    if (echo->one_processor) {
+        stay_here();
+    }
     bench_check(workers != NULL && nng_rep0_open(&socket) == 0, "no socket for the echo");
     for (unsigned i = 0; i < echo->contexts; i++) {
         workers[i].echo = echo;

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,7 @@ struct echo {
     unsigned contexts;
     const uint8_t *answer;
     size_t answer_len;
+    bool one_processor; /* kept to one, as the daemon keeps nng's threads */
 };
 
 /* Serves until the process ends. Argument: struct echo; for process_start(). */
