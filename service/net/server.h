@@ -9,7 +9,8 @@
  *
  * The daemon has three kinds of threads:
  *
- *   nng's callbacks   two for each processor, no more. They receive, call
+ *   nng's callbacks   two for each processor, no more, and all kept to one
+ *                     processor (server.c says why). They receive, call
  *                     rpc_receive() and send. They never wait: a few that do
  *                     stall every client.
  *   the ones of the   the writer and what answers late (rpc/, store/). They

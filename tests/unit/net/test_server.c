@@ -9,10 +9,12 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <dirent.h>
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/rep.h>
 #include <nng/protocol/reqrep0/req.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +23,58 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+/* Whether it is a thread of nng; then on how many processors it may run. */
+static bool nng_thread(const char *tid, int *processors_out)
+{
+    char path[300];
+    char name[32] = "";
+    cpu_set_t set;
+    FILE *file;
+
+    (void) snprintf(path, sizeof(path), "/proc/self/task/%s/comm", tid);
+    file = fopen(path, "re");
+    if (file != NULL) {
+        (void) !fgets(name, sizeof(name), file);
+        (void) fclose(file);
+    }
+    if (strncmp(name, "nng:", 4) != 0) {
+        return false;
+    }
+    assert_int_equal(sched_getaffinity(atoi(tid), sizeof(set), &set), 0);
+    *processors_out = CPU_COUNT(&set);
+    return true;
+}
+
+/* First of all tests: the first server is who starts nng. */
+static void the_threads_of_nng_keep_to_one_processor_and_no_others_do(void **state)
+{
+    unsigned threads = 0;
+    struct dirent *entry;
+    cpu_set_t before;
+    cpu_set_t after;
+    struct rig rig;
+    int processors;
+    DIR *directory;
+
+    (void) state;
+    assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
+    rig_init(&rig);
+    rig_start(&rig);
+    directory = opendir("/proc/self/task");
+    assert_non_null(directory);
+    while ((entry = readdir(directory)) != NULL) {
+        if (nng_thread(entry->d_name, &processors)) {
+            assert_int_equal(processors, 1);
+            threads++;
+        }
+    }
+    (void) closedir(directory);
+    assert_true(threads > 0);
+    assert_int_equal(sched_getaffinity(0, sizeof(after), &after), 0);
+    assert_true(CPU_EQUAL(&before, &after));
+    rig_fini(&rig);
+}
 
 static void calls_are_served_at_all_urls_at_once(void **state)
 {
@@ -729,6 +783,7 @@ static void stopping_does_not_wait_for_ever_for_nng(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_threads_of_nng_keep_to_one_processor_and_no_others_do),
         cmocka_unit_test(calls_are_served_at_all_urls_at_once),
         cmocka_unit_test(the_dispatcher_learns_who_calls),
         cmocka_unit_test(answers_may_come_late_from_another_thread),
