@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -473,6 +474,20 @@ static bool read_message(const ProtobufCFieldDescriptor *field, const char *text
     return true;
 }
 
+/* The fewest digits that read back as the same number: 0.95, not 0.94999999999999996. */
+static char *write_double(double number)
+{
+    char text[40];
+
+    for (int digits = DBL_DIG; digits <= DBL_DECIMAL_DIG; digits++) {
+        snprintf(text, sizeof(text), "%.*g", digits, number);
+        if (strtod(text, NULL) == number) {
+            break;
+        }
+    }
+    return memory_copy(text);
+}
+
 static char *write_message(const ProtobufCMessage *message, enum value_form form)
 {
     if (is_mask(message->descriptor)) {
@@ -594,7 +609,7 @@ char *value_write(const ProtobufCFieldDescriptor *field, const void *place, enum
     case PROTOBUF_C_TYPE_FLOAT:
         return memory_print("%.9g", (double) *(const float *) place);
     case PROTOBUF_C_TYPE_DOUBLE:
-        return memory_print("%.17g", *(const double *) place);
+        return write_double(*(const double *) place);
     case PROTOBUF_C_TYPE_BOOL:
         return memory_copy(*(const protobuf_c_boolean *) place ? "true" : "false");
     case PROTOBUF_C_TYPE_ENUM:
