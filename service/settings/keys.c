@@ -225,8 +225,9 @@ static const struct settings_key daemon_keys[] = {
       .meaning = "spare keys at which more are made" },
     { "keys.ed25519.high", UNSIGNED(keys.ed25519.high, 0, POOL_MAX), .fallback = "16",
       .meaning = "spare keys at which no more are made" },
-    /* The default is one a core, found at start: they only use time that nobody else wants. */
-    { "keys.threads", UNSIGNED(keys.threads, 1, 256),
+    /* The default is one a core, found at start: they only use time that nobody else wants. No more
+     * than the pool takes (KEY_POOL_THREADS_MAX). */
+    { "keys.threads", UNSIGNED(keys.threads, 1, 64),
       .meaning = "threads of idle priority that make keys" },
     /* At 4 keys a second the last of them waits for minutes, longer than any deadline. */
     { "keys.waiters_max", UNSIGNED(keys.waiters_max, 0, 65536), .fallback = "1024",
