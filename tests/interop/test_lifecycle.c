@@ -308,6 +308,22 @@ static void bad_settings_are_told_by_file_and_line(void **state)
     assert_said(&daemon_one, words);
 }
 
+/* What the settings accept, the objects made of them accept too. */
+static void settings_at_their_limits_start(void **state)
+{
+    (void) state;
+    daemon_configure(&daemon_one, DAEMON_URLS
+                     "keys: {threads: 64, waiters_max: 65536, rsa2048: {low: 0, high: 0}}\n"
+                     "limits: {contexts: 4096, in_flight_per_principal: 4095, group: 4096,"
+                     " change_queue: 65536, pinned_lists: 4096, waiting_reads: 1000000,"
+                     " message_bytes: 64MiB}\n");
+    daemon_start(&daemon_one);
+    add_domain(&daemon_one, "example.org", "alice");
+    assert_int_equal(daemon_stop(&daemon_one), DAEMON_EXIT_OK);
+    daemon_configure(&daemon_one, DAEMON_URLS "keys: {threads: 65}\n");
+    assert_does_not_start(&daemon_one, DAEMON_EXIT_SETTINGS);
+}
+
 static void checking_good_settings_touches_nothing(void **state)
 {
     struct stat info;
@@ -554,6 +570,7 @@ int main(void)
         SENTENCE(a_socket_left_by_a_killed_daemon_does_not_hinder_the_next),
         SENTENCE(what_was_acknowledged_before_sigterm_is_there_afterwards),
         SENTENCE(bad_settings_are_told_by_file_and_line),
+        SENTENCE(settings_at_their_limits_start),
         SENTENCE(checking_good_settings_touches_nothing),
         SENTENCE(state_and_keys_are_closed_to_others),
         SENTENCE(the_key_directory_is_put_right_at_start),

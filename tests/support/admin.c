@@ -338,7 +338,8 @@ static void check_pair(const char *pem, const ProtobufCBinaryData *public_key, c
     unsigned char *der = NULL;
     int len = key == NULL ? -1 : i2d_PUBKEY(key, &der);
 
-    CHECK(len == (int) public_key->len && memcmp(der, public_key->data, public_key->len) == 0,
+    CHECK(der != NULL && len == (int) public_key->len &&
+              memcmp(der, public_key->data, public_key->len) == 0,
           "the exported key of '%s' is not that of its public key", name);
     OPENSSL_free(der);
     EVP_PKEY_free(key);
