@@ -129,10 +129,11 @@ static enum mx_code nng_failed(struct mx_error *err, const char *what, int resul
  * before), and keeps them to one processor, the one that we run on.
  *
  * They hand each call to one another some seven times, through one queue with one lock. On two
- * processors they spend most of their time in waking each other up and in waiting for that lock: a
- * read took 13 to 20 us of processor time, on one processor it takes 5 to 8, and two to three times
- * as many are answered in a second. Callbacks never wait, so one processor is enough for them; the
- * writer, the waiter and what makes keys have all the others.
+ * processors they spend much of their time in waking each other up and in waiting for that lock: a
+ * read took 13 to 21 us of processor time, on one processor it takes 6 to 8, and 1.2 to 3 times as
+ * many are answered in a second. Callbacks never wait, so one processor is enough for them; the
+ * writer, the waiter and what makes keys have all the others. The price is that they don't evade
+ * another program that is busy on the same one.
  */
 static int open_on_one_processor(nng_socket *socket)
 {
