@@ -158,9 +158,10 @@ static int open_on_one_processor(nng_socket *socket)
 static enum mx_code open_socket(struct server *server, struct mx_error *err)
 {
     size_t largest = server->settings->limits.message_bytes + REQUEST_ID_SIZE;
-    int result;
+    int result = server->settings->limits.one_processor ? open_on_one_processor(&server->socket)
+                                                        : nng_rep0_open(&server->socket);
 
-    if ((result = open_on_one_processor(&server->socket)) != 0) {
+    if (result != 0) {
         return nng_failed(err, "open a socket", result);
     }
     server->socket_is_open = true;

@@ -275,6 +275,9 @@ static const struct settings_key daemon_keys[] = {
     /* Clients reconnect by themselves; a forgotten one shall not hold a descriptor for ever. */
     { "limits.idle_timeout", DURATION(limits.idle_timeout_ms, 100 * MILLISECOND, 7 * DAY),
       .fallback = "10m", .meaning = "after how long a connection without a call is closed" },
+    /* nng's threads wake each other up several times a call; net/server.c says what that costs. */
+    { "limits.one_processor", BOOL(settings, limits.one_processor), .fallback = "true",
+      .meaning = "keep the threads that receive and send to one processor" },
     /* A wait holds no thread, only its request. */
     { "limits.waiting_reads", UNSIGNED(limits.waiting_reads, 0, 1000000), .fallback = "4096",
       .meaning = "reads waiting for a revision" },

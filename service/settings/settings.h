@@ -104,6 +104,7 @@ struct settings {
         int64_t default_timeout_ms;
         int64_t send_timeout_ms; /* of an answer that the client does not read */
         int64_t idle_timeout_ms; /* a connection without a call is closed */
+        bool one_processor;      /* keep the transport's threads to one */
         unsigned waiting_reads;  /* reads waiting for a revision */
         unsigned pinned_lists;   /* snapshots kept for page tokens */
     } limits;

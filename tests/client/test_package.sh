@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Installs into a fresh prefix, moves it, and builds the example outside the tree by CMake and by
 # pkg-config; both run, and find no server.
 # usage: test_package.sh BUILD_DIRECTORY EXAMPLES_DIRECTORY CMAKE C_COMPILER CXX_COMPILER HEADER_TEST
@@ -37,15 +37,16 @@ cp -r "$examples" "$work/cmake"
 runs "$work/cmake/build/add_domain"
 
 # The installed headers alone, as strict C99 and as C++.
-flags="$(pkg-config --cflags mxadm) -Wall -Wextra -pedantic -Werror"
-links=$(pkg-config --libs mxadm)
-"$cc" -std=c99 $flags "$header" $links -o "$work/header_c"
+read -ra flags <<<"$(pkg-config --cflags mxadm) -Wall -Wextra -pedantic -Werror"
+read -ra links <<<"$(pkg-config --libs mxadm)"
+read -ra protobuf <<<"$(pkg-config --static --libs libprotobuf-c)"
+"$cc" -std=c99 "${flags[@]}" "$header" "${links[@]}" -o "$work/header_c"
 "$work/header_c"
-"$cxx" -std=c++11 -x c++ $flags "$header" $links -o "$work/header_cxx"
+"$cxx" -std=c++11 -x c++ "${flags[@]}" "$header" "${links[@]}" -o "$work/header_cxx"
 "$work/header_cxx"
 
 # The static library, linked as its package says.
-"$cc" -std=c99 $flags "$header" "$lib/libmxadm.a" $(pkg-config --static --libs libprotobuf-c) \
+"$cc" -std=c99 "${flags[@]}" "$header" "$lib/libmxadm.a" "${protobuf[@]}" \
     -lnng -pthread -o "$work/header_static"
 "$work/header_static"
 

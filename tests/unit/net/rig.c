@@ -38,6 +38,7 @@ void rig_init(struct rig *rig)
     rig->settings.limits.message_bytes = 64 * 1024;
     rig->settings.limits.contexts = 16;
     rig->settings.limits.connections = 512;
+    rig->settings.limits.one_processor = true;
     rig->settings.limits.send_timeout_ms = 60000;
     rig->settings.limits.idle_timeout_ms = 60000;
     rig->timing = (struct server_timing) SERVER_TIMING_INIT;
