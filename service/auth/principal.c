@@ -129,9 +129,6 @@ void auth_destroy(struct auth *auth)
     if (auth == NULL) {
         return;
     }
-    if (auth == NULL) {
-        return;
-    }
     arena_destroy(auth->arena);
     free(auth->users);
     free(auth->uids);
