@@ -174,17 +174,29 @@ static void replay(struct rpc_call *call, struct backend_found *found)
     free(found->answer);
 }
 
+/* A trim or a rollback that failed leaves an engine that wants to be opened anew. The store does so
+ * for a commit, but a call with an id asks here before it gets there. */
+static enum backend_result find(struct backend *backend, const struct rpc_call *call,
+                                struct backend_found *found, struct mx_error *err)
+{
+    enum backend_result result = backend->ops->find(backend, call->id, call->id_len, found, err);
+
+    if (result == BACKEND_UNAVAILABLE && backend->ops->reopen(backend, err) == BACKEND_OK) {
+        result = backend->ops->find(backend, call->id, call->id_len, found, err);
+    }
+    return result;
+}
+
 /* True: the call needs no run any more, or can't have one. */
 static bool is_known(struct writer *writer, struct rpc_call *call)
 {
-    struct backend *backend = writer->rpc->config.backend;
     struct backend_found found;
     struct mx_error err;
 
     if (call->id_len == 0) {
         return false;
     }
-    switch (backend->ops->find(backend, call->id, call->id_len, &found, &err)) {
+    switch (find(writer->rpc->config.backend, call, &found, &err)) {
     case BACKEND_ABSENT:
         return false;
     case BACKEND_OK:
@@ -412,6 +424,20 @@ static void fail_all(struct writer *writer, const struct mx_error *err)
     }
 }
 
+/* None of them is begun. */
+static void refuse_all(struct writer *writer)
+{
+    for (unsigned i = 0; i < writer->group_count; i++) {
+        struct rpc_call *call = writer->group[i];
+
+        call_rewind(call);
+        status_retry(&call->status, MX_UNAVAILABLE, "STORE_READ_ONLY", RETRY_DRAIN_MS,
+                     "the store takes no changes, since it is not known what became of an earlier "
+                     "one");
+        call_finish(call);
+    }
+}
+
 static void files_done(struct keydir_job *job, unsigned failed, const struct mx_error *err)
 {
     struct rpc_call *call = job->context;
@@ -508,10 +534,7 @@ static void run_group(struct writer *writer)
     bool any_kept = false;
 
     if (store_is_read_only(store)) {
-        struct mx_error err;
-
-        mx_fail(&err, MX_UNAVAILABLE, "the store is read-only since a commit's end is unknown");
-        fail_all(writer, &err);
+        refuse_all(writer);
         return;
     }
     draft = store_begin(store);
@@ -541,6 +564,7 @@ static void run_group(struct writer *writer)
 
 struct oldest {
     uint64_t below; /* revision behind the last change that is past its time */
+    size_t count;   /* of those changes */
     int64_t before_us;
 };
 
@@ -555,14 +579,15 @@ static bool is_past(void *context, const struct position *position, const uint8_
         return false;
     }
     oldest->below = position->revision + 1;
+    oldest->count++;
     return true;
 }
 
-/* The first revision to keep, by age; 0: all. */
-static uint64_t floor_by_age(struct writer *writer, int64_t keep_ms)
+/* The first revision to keep, by age; 0: all. `*more_out`: a step was too short to find it. */
+static uint64_t floor_by_age(struct writer *writer, int64_t keep_ms, bool *more_out)
 {
     struct backend *backend = writer->rpc->config.backend;
-    struct oldest oldest = { 0, clock_wall_us() - keep_ms * 1000 };
+    struct oldest oldest = { .before_us = clock_wall_us() - keep_ms * 1000 };
     struct position from;
     uint64_t floor = 0;
     struct mx_error err;
@@ -573,6 +598,7 @@ static uint64_t floor_by_age(struct writer *writer, int64_t keep_ms)
         from.revision = floor;
         (void) backend->ops->tail(backend, &from, TRIM_STEP, is_past, &oldest, &floor, &err);
     }
+    *more_out = oldest.count == TRIM_STEP;
     return oldest.below;
 }
 
@@ -592,6 +618,7 @@ static void trim(struct writer *writer)
     struct backend *backend = writer->rpc->config.backend;
     uint64_t below = 0;
     struct mx_error err;
+    bool more_past = false;
     bool more = false;
 
     if (clock_mono_ms() < writer->trim_at_ms) {
@@ -601,7 +628,7 @@ static void trim(struct writer *writer)
         below = floor_by_count(writer, settings->history.changes_keep);
     }
     if (settings->history.changes_keep_ms > 0) {
-        uint64_t aged = floor_by_age(writer, settings->history.changes_keep_ms);
+        uint64_t aged = floor_by_age(writer, settings->history.changes_keep_ms, &more_past);
 
         below = aged > below ? aged : below;
     }
@@ -610,8 +637,9 @@ static void trim(struct writer *writer)
                            &more, &err) != BACKEND_OK) {
         log_write(LOG_WARNING, "trim_failed", LOG_TEXT("why", err.message));
         more = false;
+        more_past = false;
     }
-    writer->trim_at_ms = clock_mono_ms() + (more ? 0 : TRIM_PERIOD_MS);
+    writer->trim_at_ms = clock_mono_ms() + (more || more_past ? 0 : TRIM_PERIOD_MS);
 }
 
 /* ------------------------------------------------------------------ thread */

@@ -105,8 +105,8 @@ static void a_commit_whose_fate_can_not_be_known_makes_the_server_read_only(void
     /* Reads go on with what is certain; changes are not even tried. */
     OK(account_get("alice"));
     REFUSED(account_get("dora"), NOT_FOUND, "ACCOUNT_NOT_FOUND");
-    REFUSED(account_add(NULL, "dieter"), UNAVAILABLE, NULL);
-    REFUSED(account_add(id, "dora"), UNAVAILABLE, NULL);
+    REFUSED(account_add(NULL, "dieter"), UNAVAILABLE, "STORE_READ_ONLY");
+    REFUSED(account_add(id, "dora"), UNAVAILABLE, "STORE_READ_ONLY");
     assert_string_equal(fixture_dump(fx), before);
 
     fixture_restart(fx);
@@ -248,6 +248,24 @@ static void an_id_that_can_not_be_looked_up_now_is_not_risked(void **state)
     OK(account_add(id, "ida"));
 }
 
+/* As a trim that failed leaves it: the store knows nothing of it. */
+static void an_engine_left_in_doubt_is_opened_anew_by_the_next_call(void **state)
+{
+    const struct backend_sim_faults faults = { .unknown_not_applied = ALWAYS };
+    struct backend *sim = fixture_sim(fx);
+    struct position head = history_head(sim);
+    struct group group;
+
+    (void) state;
+    group_init(&group);
+    group_request(&group, "nobody's");
+    backend_sim_set_faults(sim, &faults);
+    assert_int_equal(group_commit_after(&group, sim, &head, &head, NULL), BACKEND_UNKNOWN);
+    backend_sim_set_faults(sim, NULL);
+    group_fini(&group);
+    OK(account_add(new_id(), "ines"));
+}
+
 /* ---------------------------------------------------------------------- storm */
 
 /* A client that does as the contract says: again under the same id until it knows. */
@@ -316,6 +334,7 @@ int main(void)
         cmocka_unit_test(who_is_always_second_gives_up_and_may_come_again),
         cmocka_unit_test(a_request_that_another_instance_did_gets_its_answer),
         cmocka_unit_test(an_id_that_can_not_be_looked_up_now_is_not_risked),
+        cmocka_unit_test(an_engine_left_in_doubt_is_opened_anew_by_the_next_call),
         cmocka_unit_test(in_a_storm_of_faults_everything_is_done_exactly_once),
     };
 
