@@ -33,9 +33,29 @@ static enum mx_code write_missing_key(struct vault *vault, struct model *model,
     return code;
 }
 
-/* Each selector's key has its file; returns how many were missing. */
+struct tally {
+    unsigned written; /* were missing */
+    unsigned moved;
+    unsigned deleted;
+    unsigned damaged; /* records that give no key */
+};
+
+/* One selector whose record is damaged must not keep the others from being served. */
+static enum mx_code skip_damaged(const Mxadm__V1__DkimSelector *selector, enum mx_code code,
+                                 const struct mx_error *err, struct tally *tally)
+{
+    if (code != MX_DATA_LOSS) {
+        return code;
+    }
+    tally->damaged++;
+    log_write(LOG_ERROR, "key_file_missing", LOG_TEXT("file", selector->key_file),
+              LOG_TEXT("why", err->message));
+    return MX_OK;
+}
+
+/* Each selector's key has its file. */
 static enum mx_code reconcile_keys(struct vault *vault, struct keydir_reconcile *reconcile,
-                                   struct model *model, unsigned *written_out, struct mx_error *err)
+                                   struct model *model, struct tally *tally, struct mx_error *err)
 {
     struct record_key range = record_prefix(RECORD_DKIM_SELECTOR, NULL);
     struct store_cursor cursor;
@@ -46,12 +66,15 @@ static enum mx_code reconcile_keys(struct vault *vault, struct keydir_reconcile 
     while (code == MX_OK && store_cursor_next(&cursor, &entry)) {
         Mxadm__V1__DkimSelector *selector = record_unpack(model, RECORD_DKIM_SELECTOR, entry.value);
 
-        if (selector->public_key_sha256.len == DIGEST_SIZE &&
-            !keydir_reconcile_has(reconcile, selector->key_file,
-                                  selector->public_key_sha256.data)) {
+        if (!status_ok(model->status)) {
+            code = mx_fail(err, model->status->code, "%s", model->status->message);
+        } else if (selector->public_key_sha256.len == DIGEST_SIZE &&
+                   !keydir_reconcile_has(reconcile, selector->key_file,
+                                         selector->public_key_sha256.data)) {
             code = write_missing_key(vault, model, reconcile, selector, err);
-            (*written_out)++;
+            tally->written += code == MX_OK;
         }
+        code = skip_damaged(selector, code, err, tally);
         arena_reset(model->arena);
         status_init(model->status, model->arena);
     }
@@ -69,9 +92,7 @@ static enum mx_code put_right(struct keydir *keydir, const struct settings *sett
                            .arena = arena,
                            .status = &status,
                            .settings = settings };
-    unsigned written = 0;
-    unsigned moved = 0;
-    unsigned deleted = 0;
+    struct tally tally = { 0 };
     enum mx_code code = MX_OK;
 
     if (arena == NULL) {
@@ -82,17 +103,17 @@ static enum mx_code put_right(struct keydir *keydir, const struct settings *sett
         code = keydir_reconcile_begin(keydir, &reconcile, err);
     }
     if (code == MX_OK) {
-        struct mx_error end;
-
-        code = reconcile_keys(vault, reconcile, &model, &written, err);
-        if (keydir_reconcile_end(reconcile, &moved, &deleted, &end) != MX_OK && code == MX_OK) {
-            *err = end;
-            code = end.code;
+        code = reconcile_keys(vault, reconcile, &model, &tally, err);
+        if (code != MX_OK || tally.damaged > 0) {
+            /* Which files are wanted is not known for certain: none is moved. */
+            keydir_reconcile_abandon(reconcile);
+        } else {
+            code = keydir_reconcile_end(reconcile, &tally.moved, &tally.deleted, err);
         }
     }
-    if (code == MX_OK && written + moved + deleted > 0) {
-        log_write(LOG_WARNING, "key_directory_put_right", LOG_NUMBER("written", written),
-                  LOG_NUMBER("moved", moved), LOG_NUMBER("deleted", deleted));
+    if (code == MX_OK && tally.written + tally.moved + tally.deleted > 0) {
+        log_write(LOG_WARNING, "key_directory_put_right", LOG_NUMBER("written", tally.written),
+                  LOG_NUMBER("moved", tally.moved), LOG_NUMBER("deleted", tally.deleted));
     }
     store_release(store, snapshot);
     arena_destroy(arena);

@@ -543,7 +543,7 @@ struct keydir_reconcile {
     size_t capacity;
 };
 
-static void reconcile_free(struct keydir_reconcile *reconcile)
+void keydir_reconcile_abandon(struct keydir_reconcile *reconcile)
 {
     for (size_t i = 0; i < reconcile->count; i++) {
         free(reconcile->found[i].base);
@@ -638,7 +638,7 @@ enum mx_code keydir_reconcile_begin(struct keydir *dir, struct keydir_reconcile 
     }
     if (!scanned) {
         if (reconcile != NULL) {
-            reconcile_free(reconcile);
+            keydir_reconcile_abandon(reconcile);
         }
         return code;
     }
@@ -769,7 +769,7 @@ enum mx_code keydir_reconcile_end(struct keydir_reconcile *reconcile, unsigned *
             code = failure.code;
         }
     }
-    reconcile_free(reconcile);
+    keydir_reconcile_abandon(reconcile);
     if (fsync(dir->dkim_fd) != 0 && code == MX_OK) {
         code = fail_errno(err, "make durable directory", "dkim");
     }

@@ -60,7 +60,8 @@ bool keydir_job_add(struct keydir_job *job, const char *name, struct secret *pem
  * the store has to old/ and deletes temporary files of a crash. Files not of our naming are left
  * alone. With a key's public fingerprint (key_fingerprint(); NULL: don't look) the file is read:
  * one that holds another key, or none, is reported as missing. Mode and group of a file that is
- * right are put right too.
+ * right are put right too. Who could not look at all keys ends with keydir_reconcile_abandon():
+ * files that nobody asked for may well be wanted.
  */
 struct keydir_reconcile;
 MX_MUST_USE enum mx_code keydir_reconcile_begin(struct keydir *dir,
@@ -71,6 +72,8 @@ bool keydir_reconcile_has(struct keydir_reconcile *reconcile, const char *name,
 MX_MUST_USE enum mx_code keydir_reconcile_write(struct keydir_reconcile *reconcile,
                                                 const char *name, const struct secret *pem,
                                                 struct mx_error *err);
+/* Frees; what is there stays. */
+void keydir_reconcile_abandon(struct keydir_reconcile *reconcile);
 /* Always frees. `moved_out` and `deleted_out` count. */
 MX_MUST_USE enum mx_code keydir_reconcile_end(struct keydir_reconcile *reconcile,
                                               unsigned *moved_out, unsigned *deleted_out,

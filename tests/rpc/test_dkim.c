@@ -4,11 +4,14 @@
  */
 #include "rpc_cases.h"
 
+#include "support/history.h"
+
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ED25519 "4"
 #define SHA1    "2"
@@ -360,6 +363,36 @@ static void what_is_not_there_is_not_exported(void **state)
     REFUSED(ask(fx, &root, "DKIMKeyExport", NULL), INVALID_ARGUMENT, NULL);
 }
 
+/* Written by nobody but a broken disk: behind the daemon's back. */
+static void damage_private_key(const char *key, size_t key_len)
+{
+    struct group group;
+
+    group_init(&group);
+    group_request(&group, NULL);
+    group_put(&group, key, key_len, "", 0);
+    backend_sim_append(fixture_disk(fx), group_pack(&group));
+    group_fini(&group);
+}
+
+static void a_damaged_private_key_keeps_no_other_from_its_file(void **state)
+{
+    static const char damaged[] = "sexample.org\0broken";
+    const Mxadm__V1__DKIMAddResponse *broken = OK(dkim_add("example.org", "broken"))->message;
+    const Mxadm__V1__DKIMAddResponse *sound = OK(dkim_add("example.org", "sound"))->message;
+
+    (void) state;
+    damage_private_key(damaged, sizeof(damaged) - 1);
+    assert_int_equal(unlink(fixture_key_path(fx, broken->dkim_selector->key_file)), 0);
+    fixture_restart(fx);
+    REFUSED(ask(fx, &root, "DKIMKeyExport", "domain", "example.org", "selector", "broken", NULL),
+            DATA_LOSS, "PRIVATE_KEY_DAMAGED");
+    OK(ask(fx, &root, "DKIMKeyExport", "domain", "example.org", "selector", "sound", NULL));
+    assert_non_null(strstr(fixture_key_files(fx), sound->dkim_selector->key_file));
+    OK(dkim_remove("example.org", "broken"));
+    OK(dkim_remove("example.org", "sound"));
+}
+
 /* ----------------------------------------------------------------- removing */
 
 static void rule_1_09_02_a_removed_selector_is_gone_and_its_file_away(void **state)
@@ -447,6 +480,7 @@ int main(void)
         cmocka_unit_test(a_key_made_is_stored_nowhere_and_never_made_again),
         cmocka_unit_test(names_for_a_made_key_are_checked),
         cmocka_unit_test(what_is_not_there_is_not_exported),
+        cmocka_unit_test(a_damaged_private_key_keeps_no_other_from_its_file),
         cmocka_unit_test(rule_1_09_02_a_removed_selector_is_gone_and_its_file_away),
         cmocka_unit_test(the_name_of_a_removed_selector_is_never_used_again),
         cmocka_unit_test(rule_1_09_01_what_is_not_there_is_not_found),

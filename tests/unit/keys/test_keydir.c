@@ -484,6 +484,17 @@ static void a_file_with_another_content_is_rewritten_and_kept_in_old(void **stat
     free_sample(&other);
 }
 
+static void who_gives_up_leaves_all_files_where_they_are(void **state)
+{
+    struct keydir *dir = open_dir(*state);
+
+    write_text(path_in(*state, OTHER), "other", 5, 0600);
+    keydir_reconcile_abandon(begin(dir));
+    assert_content(*state, OTHER, "other");
+    assert_int_equal(count_entries(*state, "dkim/old"), 0);
+    keydir_close(dir);
+}
+
 static void a_file_of_no_key_moves_to_old(void **state)
 {
     struct keydir *dir = open_dir(*state);
@@ -581,6 +592,7 @@ int main(void)
         TEST(a_file_that_is_right_stays),
         TEST(a_missing_file_is_written),
         TEST(a_file_with_another_content_is_rewritten_and_kept_in_old),
+        TEST(who_gives_up_leaves_all_files_where_they_are),
         TEST(a_file_of_no_key_moves_to_old),
         TEST(a_cut_name_is_known_as_ours),
         TEST(temporary_files_of_a_crash_are_deleted),
