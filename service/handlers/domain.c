@@ -72,6 +72,7 @@ static bool read_domain_add(struct domain_add *add)
 
 static bool check_domain_add(struct domain_add *add)
 {
+    struct name_address address = { .localpart = add->localpart, .domain = add->name };
     struct slice packed;
 
     if (domain_find(add->model, add->name.name) != NULL) {
@@ -80,6 +81,7 @@ static bool check_domain_add(struct domain_add *add)
     }
     if (add->localpart != NULL) {
         (void) account_check_free(add->model, add->account);
+        (void) address_check_free(add->model, "localpart", add->domain, &address);
     } else if (!account_require(add->model, add->account, &packed)) {
         status_metadata(add->model->status, "hint",
                         "give a localpart to add the account with the domain");
@@ -100,8 +102,6 @@ static void put_first_address(struct domain_add *add)
             return;
         }
         address.localpart = "postmaster";
-    } else if (!address_check_free(add->model, "localpart", add->domain, &address)) {
-        return;
     }
     record = address_new(add->model, add->domain, &address, add->account,
                          MXADM__V1__ADDRESS__KIND__KIND_ORDINARY);

@@ -231,18 +231,31 @@ static void rule_1_10_11_a_failed_add_leaves_what_follows_working(void **state)
     OK(ask(fx, &root, "AccountAdd", "account", "paula", "address", "paula@example.org", NULL));
 }
 
-static void a_domain_refused_at_its_last_step_leaves_no_key_file_and_no_account(void **state)
+static void a_domain_whose_commit_fails_leaves_no_key_file_and_no_account(void **state)
 {
+    const struct backend_sim_faults faults = { .failed = 1000 };
+
     (void) state;
-    /* Its keys are taken and its records written by then: the postmaster of a host is the settings'
-     * matter. */
-    REFUSES(fx, ALREADY_EXISTS, "ADDRESS_IN_USE",
-            domain_add("mx2.example.com", "max", "postmaster"));
+    /* Its keys are taken and its records written by then. */
+    backend_sim_set_faults(fixture_sim(fx), &faults);
+    REFUSES(fx, INTERNAL, "COMMIT_FAILED", domain_add("late.example", "max", "max"));
+    backend_sim_set_faults(fixture_sim(fx), NULL);
     REFUSED(ask(fx, &viewer, "AccountGet", "account", "max", NULL), NOT_FOUND, "ACCOUNT_NOT_FOUND");
-    assert_null(strstr(fixture_key_files(fx), "mx2"));
+    assert_null(strstr(fixture_key_files(fx), "late"));
     /* Nobody got to see the keys: they wait for the next. */
     assert_int_equal(fixture_spare_keys(fx, MXADM__V1__DKIM_SELECTOR__ALGORITHM__ALGORITHM_RSA2048),
                      2);
+}
+
+/* The postmaster of a host is the settings' matter. */
+static void all_that_stands_in_the_way_of_a_domain_is_said_at_once(void **state)
+{
+    const struct reply *reply = domain_add("mx2.example.com", "alice", "postmaster");
+
+    (void) state;
+    REFUSED(reply, ALREADY_EXISTS, "ACCOUNT_EXISTS");
+    assert_non_null(strstr(reply->words, "'alice'"));
+    assert_non_null(strstr(reply->words, "'postmaster@mx2.example.com'"));
 }
 
 static void rule_1_07_10_report_addresses_of_the_new_domain_are_taken(void **state)
@@ -522,7 +535,8 @@ int main(void)
         cmocka_unit_test(rule_1_10_08_an_existing_account_gets_postmaster),
         cmocka_unit_test(rule_1_10_09_the_postmaster_account_needs_no_postmaster_address),
         cmocka_unit_test(rule_1_10_11_a_failed_add_leaves_what_follows_working),
-        cmocka_unit_test(a_domain_refused_at_its_last_step_leaves_no_key_file_and_no_account),
+        cmocka_unit_test(a_domain_whose_commit_fails_leaves_no_key_file_and_no_account),
+        cmocka_unit_test(all_that_stands_in_the_way_of_a_domain_is_said_at_once),
         cmocka_unit_test(rule_1_07_10_report_addresses_of_the_new_domain_are_taken),
         cmocka_unit_test(rule_1_10_12_names_are_checked_and_the_wrong_one_is_named),
         cmocka_unit_test(a_domain_whose_dns_names_would_not_fit_is_refused),
