@@ -54,6 +54,7 @@ struct rpc_call *call_begin(struct rpc *rpc, struct rpc_exchange *exchange)
     call->rpc = rpc;
     call->exchange = exchange;
     call->method = "";
+    call->tag = "";
     call->start_us = clock_mono_us();
     call->end = &call->first;
     status_init(&call->status, arena);
@@ -110,6 +111,7 @@ static void log_call(const struct rpc_call *call)
         return;
     }
     log_write(level, failed ? "refused" : "call", LOG_TEXT("method", call->method),
+              LOG_TEXT("tag", call->tag),
               LOG_TEXT("principal", call->principal == NULL ? "" : call->principal->name),
               LOG_NUMBER("uid", call->exchange->peer.kind == RPC_PEER_UNIX
                                     ? (int64_t) call->exchange->peer.uid

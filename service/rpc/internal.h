@@ -47,6 +47,7 @@ struct rpc_call {
 
     const struct rpc_row *row; /* NULL until found */
     const char *method;        /* in the arena; "" until known */
+    const char *tag;           /* the caller's, for the log; "": none */
     struct principal *principal;
     bool counted; /* in principal->in_flight */
     Mxadm__V1__Request *envelope;

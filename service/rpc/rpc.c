@@ -16,6 +16,8 @@
 #define METADATA_MAX       32
 #define METADATA_KEY_MAX   64
 #define METADATA_VALUE_MAX 4096
+#define REQUEST_TAG        "x-request-tag"
+#define REQUEST_TAG_MAX    128
 
 /* -------------------------------------------------------------- operations */
 
@@ -189,7 +191,24 @@ static bool is_metadata_key(const char *key)
            strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == len;
 }
 
-static void check_metadata(struct rpc_call *call)
+/* One entry, and what it says to us. */
+static void read_metadata_entry(struct rpc_call *call, const Mxadm__V1__Metadata *entry)
+{
+    bool is_tag = strcmp(entry->key, REQUEST_TAG) == 0;
+    int limit = is_tag ? REQUEST_TAG_MAX : METADATA_VALUE_MAX;
+
+    if (!is_metadata_key(entry->key)) {
+        status_field(&call->status, "metadata", "key %s is not 1 to %d of a-z 0-9 - _ .",
+                     name_show(call->arena, entry->key), METADATA_KEY_MAX);
+    } else if (strlen(entry->value) > (size_t) limit) {
+        status_field(&call->status, "metadata", "value of '%s' is longer than %d bytes", entry->key,
+                     limit);
+    } else if (is_tag) {
+        call->tag = entry->value;
+    }
+}
+
+static void read_metadata(struct rpc_call *call)
 {
     const Mxadm__V1__Request *envelope = call->envelope;
 
@@ -199,16 +218,7 @@ static void check_metadata(struct rpc_call *call)
         return;
     }
     for (size_t i = 0; i < envelope->n_metadata; i++) {
-        const Mxadm__V1__Metadata *entry = envelope->metadata[i];
-
-        if (!is_metadata_key(entry->key)) {
-            status_field(&call->status, "metadata", "key %s is not 1 to %d of a-z 0-9 - _ .",
-                         name_show(call->arena, entry->key), METADATA_KEY_MAX);
-        }
-        if (strlen(entry->value) > METADATA_VALUE_MAX) {
-            status_field(&call->status, "metadata", "value of '%s' is longer than %d bytes",
-                         entry->key, METADATA_VALUE_MAX);
-        }
+        read_metadata_entry(call, envelope->metadata[i]);
     }
 }
 
@@ -238,7 +248,7 @@ static void read_options(struct rpc_call *call)
     const Mxadm__V1__Request *envelope = call->envelope;
 
     read_timeout(call);
-    check_metadata(call);
+    read_metadata(call);
     if (envelope->request_id.len != 0 && envelope->request_id.len != REQUEST_ID_SIZE) {
         status_field(&call->status, "request_id", "has %zu bytes, not %d", envelope->request_id.len,
                      REQUEST_ID_SIZE);

@@ -5,6 +5,7 @@
 #include "rpc_cases.h"
 
 #include "base/buffer.h"
+#include "base/log.h"
 #include "grpc/health/v1/health.pb-c.h"
 #include "mxadm/version.h"
 #include "rpc/rpc.h"
@@ -12,6 +13,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Declared, and built by a later release. */
 static const char *const next_release[] = {
@@ -345,6 +347,44 @@ static void metadata_is_checked(void **state)
     OK(ask_info(&envelope));
 }
 
+/* What a call writes into the log, whatever its level is for the other tests. */
+static const char *log_of(Mxadm__V1__Request *envelope)
+{
+    char *text = fixture_text(fx, "%4096s", "");
+    int saved = dup(STDERR_FILENO);
+    int ends[2];
+    ssize_t len;
+
+    assert_int_equal(pipe(ends), 0);
+    assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
+    log_configure(LOG_DEBUG, false);
+    (void) ask_info(envelope);
+    log_configure(LOG_ERROR, false);
+    assert_true(dup2(saved, STDERR_FILENO) >= 0);
+    (void) close(ends[1]);
+    (void) close(saved);
+    len = read(ends[0], text, 4096);
+    (void) close(ends[0]);
+    text[len < 0 ? 0 : len] = '\0';
+    return text;
+}
+
+static void a_request_tag_stands_in_the_log_line_of_its_call(void **state)
+{
+    Mxadm__V1__Metadata tag = MXADM__V1__METADATA__INIT;
+    Mxadm__V1__Metadata *entries[] = { &tag };
+    Mxadm__V1__Request envelope = MXADM__V1__REQUEST__INIT;
+
+    (void) state;
+    envelope.metadata = entries;
+    envelope.n_metadata = 1;
+    tag.key = (char *) "x-request-tag";
+    tag.value = (char *) repeated(fx, "t", 128);
+    assert_non_null(strstr(log_of(&envelope), fixture_text(fx, "tag=\"%s\"", tag.value)));
+    tag.value = (char *) repeated(fx, "t", 129);
+    assert_true(has_violation(REFUSED(ask_info(&envelope), INVALID_ARGUMENT, NULL), "metadata"));
+}
+
 static void options_and_request_are_named_all_at_once(void **state)
 {
     Mxadm__V1__Request envelope = MXADM__V1__REQUEST__INIT;
@@ -444,6 +484,7 @@ int main(void)
         cmocka_unit_test(a_request_id_has_16_bytes),
         cmocka_unit_test(a_timeout_is_above_zero_and_at_most_an_hour),
         cmocka_unit_test(metadata_is_checked),
+        cmocka_unit_test(a_request_tag_stands_in_the_log_line_of_its_call),
         cmocka_unit_test(options_and_request_are_named_all_at_once),
         cmocka_unit_test(a_list_of_10001_elements_is_refused_before_it_is_unpacked),
         cmocka_unit_test(a_message_full_of_faults_is_answered_with_a_hundred),
