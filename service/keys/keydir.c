@@ -205,23 +205,6 @@ static bool set_access(const struct keydir *dir, int fd)
            fchmod(fd, file_mode(dir)) == 0;
 }
 
-static bool write_all(int fd, const char *data, size_t len)
-{
-    while (len > 0) {
-        ssize_t written = write(fd, data, len);
-
-        if (written < 0 && errno == EINTR) {
-            continue;
-        }
-        if (written < 0) {
-            return false;
-        }
-        data += written;
-        len -= (size_t) written;
-    }
-    return true;
-}
-
 /* False with errno, and then there is no such file. */
 static bool write_temporary(const struct keydir *dir, const struct secret *pem,
                             char name[sizeof(TEMPORARY_FORM)])
@@ -240,7 +223,7 @@ static bool write_temporary(const struct keydir *dir, const struct secret *pem,
     if (fd < 0) {
         return false;
     }
-    written = set_access(dir, fd) && write_all(fd, pem->data, pem->len) && fsync(fd) == 0;
+    written = set_access(dir, fd) && secret_write(fd, pem->data, pem->len) && fsync(fd) == 0;
     reason = errno;
     (void) close(fd);
     if (written) {

@@ -1,8 +1,10 @@
 #include "keys/secret.h"
 
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 bool secret_alloc(struct secret *secret_out, size_t len)
 {
@@ -30,6 +32,25 @@ bool secret_copy(struct secret *secret_out, const void *data, size_t len)
     }
     if (len > 0) {
         memcpy(secret_out->data, data, len);
+    }
+    return true;
+}
+
+bool secret_write(int fd, const void *data, size_t len)
+{
+    const char *at = data;
+
+    while (len > 0) {
+        ssize_t written = write(fd, at, len);
+
+        if (written < 0 && errno == EINTR) {
+            continue;
+        }
+        if (written < 0) {
+            return false;
+        }
+        at += written;
+        len -= (size_t) written;
     }
     return true;
 }

@@ -20,5 +20,8 @@ bool secret_alloc(struct secret *secret_out, size_t len);
 /* A copy of `len` bytes. False: out of memory, and nothing written. */
 bool secret_copy(struct secret *secret_out, const void *data, size_t len);
 
+/* All of it, in as many writes as that takes. False with errno. */
+bool secret_write(int fd, const void *data, size_t len);
+
 /* Wipes, frees, and leaves the empty secret. */
 void secret_free(struct secret *secret);

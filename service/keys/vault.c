@@ -99,24 +99,6 @@ static enum mx_code fail_errno(struct mx_error *err, const char *what, const cha
     return mx_fail(err, code, "%s key-encryption key file '%s': %s", what, path, strerror(errno));
 }
 
-/* True when all was written. */
-static bool write_all(int fd, const uint8_t *data, size_t len)
-{
-    while (len > 0) {
-        ssize_t written = write(fd, data, len);
-
-        if (written < 0 && errno == EINTR) {
-            continue;
-        }
-        if (written < 0) {
-            return false;
-        }
-        data += written;
-        len -= (size_t) written;
-    }
-    return true;
-}
-
 /* A new file `name` of the directory with 32 random bytes, all of it on disk. */
 static bool write_new_kek(int dir_fd, const char *name)
 {
@@ -128,7 +110,7 @@ static bool write_new_kek(int dir_fd, const char *name)
         return false;
     }
     written = RAND_priv_bytes(kek, sizeof(kek)) == 1 && fchmod(fd, 0600) == 0 &&
-              write_all(fd, kek, sizeof(kek)) && fsync(fd) == 0;
+              secret_write(fd, kek, sizeof(kek)) && fsync(fd) == 0;
     OPENSSL_cleanse(kek, sizeof(kek));
     return close(fd) == 0 && written;
 }
