@@ -17,6 +17,9 @@ static const char *const level_names[] = {
     [LOG_ERROR] = "error",
 };
 
+/* U+FFFD, in place of what is no character. */
+#define REPLACEMENT 0xfffdU
+
 /* The end of a line always fits behind what put() writes. */
 #define END_ROOM 8
 /* What a field needs beside its key: punctuation, and a number or the quotes of a text. */
@@ -54,24 +57,62 @@ static void put(struct line *line, const char *text)
     line->len += len;
 }
 
+/* How long the character is that starts with this byte of UTF-8, by the byte alone; 0: none does.
+ */
+static int length_by_lead(unsigned char lead)
+{
+    return lead < 0x80   ? 1
+           : lead < 0xc2 ? 0
+           : lead < 0xe0 ? 2
+           : lead < 0xf0 ? 3
+           : lead < 0xf5 ? 4
+                         : 0;
+}
+
+/* The character at `text`, which is not at its end, and how many bytes it has. A byte that belongs
+ * to none is U+FFFD. */
+static int next_character(const char *text, uint32_t *character_out)
+{
+    unsigned char lead = (unsigned char) *text;
+    int len = length_by_lead(lead);
+    uint32_t character = len <= 1 ? lead : lead & (0x7fU >> len);
+
+    for (int i = 1; i < len; i++) {
+        if (((unsigned char) text[i] & 0xc0) != 0x80) {
+            len = 0;
+            break;
+        }
+        character = character << 6 | ((unsigned char) text[i] & 0x3fU);
+    }
+    *character_out = len == 0 ? REPLACEMENT : character;
+    return len == 0 ? 1 : len;
+}
+
+/* What a terminal or an editor does something with rather than show it: the controls of C0 and C1,
+ * ends of lines, marks that reorder text. And what is no UTF-8, which JSON must not have. */
+static bool is_obeyed(uint32_t c)
+{
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x061c || c == 0x200e || c == 0x200f ||
+           (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == REPLACEMENT;
+}
+
 static void put_quoted(struct line *line, const char *text)
 {
     put(line, "\"");
-    for (; *text != '\0'; text++) {
-        unsigned char byte = (unsigned char) *text;
-        char piece[8];
+    while (*text != '\0' && line->len + 16 < sizeof(line->text)) {
+        char piece[8]; /* the longest is "\u001b" */
+        uint32_t character;
+        int len = next_character(text, &character);
 
-        if (byte == '"' || byte == '\\') {
-            (void) snprintf(piece, sizeof(piece), "\\%c", byte);
-        } else if (byte < 0x20 || byte == 0x7f) {
-            (void) snprintf(piece, sizeof(piece), "\\u%04x", byte);
+        if (character == '"' || character == '\\') {
+            (void) snprintf(piece, sizeof(piece), "\\%c", (char) character);
+        } else if (is_obeyed(character)) {
+            (void) snprintf(piece, sizeof(piece), "\\u%04x", (unsigned) character);
         } else {
-            (void) snprintf(piece, sizeof(piece), "%c", byte);
-        }
-        if (line->len + 16 >= sizeof(line->text)) {
-            break;
+            (void) snprintf(piece, sizeof(piece), "%.*s", len, text);
         }
         put(line, piece);
+        text += len;
     }
     put(line, "\"");
 }

@@ -96,6 +96,23 @@ static void no_value_can_forge_a_line(void **state)
     assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
 }
 
+/* U+009B begins a terminal's commands as ESC [ does, U+202E turns the line around. */
+static void no_value_can_command_a_terminal(void **state)
+{
+    (void) state;
+    log_configure(LOG_INFO, false);
+    capture_begin();
+    log_write(LOG_INFO, "call",
+              LOG_TEXT("name", "\xc2\x9b"
+                               "2J \xe2\x80\xae \xe2\x80\xa8 \xe2\x81\xa6 \xd8\x9c"),
+              LOG_TEXT("plain", "\xc2\xa0 \xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80"),
+              LOG_TEXT("broken", "\xff \x9b \xe2\x82 \xf0\x9f\x98"));
+    assert_ends(capture_end(),
+                " name=\"\\u009b2J \\u202e \\u2028 \\u2066 \\u061c\""
+                " plain=\"\xc2\xa0 \xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80\""
+                " broken=\"\\ufffd \\ufffd \\ufffd\\ufffd \\ufffd\\ufffd\\ufffd\"\n");
+}
+
 /* However long the values, wherever the line is full: an object, and a whole line. */
 static void a_line_that_is_too_long_is_cut_between_its_quotes(void **state)
 {
@@ -130,6 +147,7 @@ int main(void)
         cmocka_unit_test(an_event_is_one_object_of_json),
         cmocka_unit_test(what_is_below_the_level_is_not_written),
         cmocka_unit_test(no_value_can_forge_a_line),
+        cmocka_unit_test(no_value_can_command_a_terminal),
         cmocka_unit_test(a_line_that_is_too_long_is_cut_between_its_quotes),
     };
 
