@@ -93,11 +93,45 @@ void connections_remove(struct connections *table, uint32_t pipe)
     table->count--;
 }
 
-static bool is_idle(const struct connection *connection, int64_t before_ms)
+static bool has_nothing_in_work(const struct connection *connection)
 {
     /* No pipe of nng has the id 0: a slot with it is unused. */
-    return connection->pipe != 0 && !connection->closing && connection->in_flight == 0 &&
-           connection->last_call_ms < before_ms;
+    return connection->pipe != 0 && !connection->closing && connection->in_flight == 0;
+}
+
+static bool is_idle(const struct connection *connection, int64_t before_ms)
+{
+    return has_nothing_in_work(connection) && connection->last_call_ms < before_ms;
+}
+
+static bool goes_before(const struct connection *a, const struct connection *b)
+{
+    if (a->has_called != b->has_called) {
+        return !a->has_called;
+    }
+    return a->last_call_ms < b->last_call_ms;
+}
+
+uint32_t connections_make_room(struct connections *table, int64_t before_ms)
+{
+    const struct connection *spared = NULL;
+    uint32_t pipe;
+
+    for (unsigned i = 0; i < table->limit; i++) {
+        const struct connection *connection = &table->slots[i];
+        bool may_go = connection->has_called ? is_idle(connection, before_ms)
+                                             : has_nothing_in_work(connection);
+
+        if (may_go && (spared == NULL || goes_before(connection, spared))) {
+            spared = connection;
+        }
+    }
+    if (spared == NULL) {
+        return 0;
+    }
+    pipe = spared->pipe;
+    connections_remove(table, pipe);
+    return pipe;
 }
 
 size_t connections_take_idle(struct connections *table, int64_t before_ms, uint32_t *pipes,

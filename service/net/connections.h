@@ -21,6 +21,7 @@ struct connection {
     unsigned in_flight;   /* calls received and not yet answered */
     int64_t last_call_ms; /* monotonic: connected, last received or last answered */
     bool closing;         /* is being closed; leaves soon */
+    bool has_called;      /* said more than hello */
     struct connection *next;
 };
 
@@ -46,6 +47,14 @@ struct connection *connections_find(struct connections *table, uint32_t pipe);
 
 /* Nothing happens if it is not there. */
 void connections_remove(struct connections *table, uint32_t pipe);
+
+/*
+ * Makes room for a newcomer at the limit: takes out, and returns, the pipe that can best be spared;
+ * 0 if none can. First go those that never called, then those that did not call since `before_ms`;
+ * among them the one that was silent longest. So whoever opens connections and says nothing keeps
+ * nobody out.
+ */
+uint32_t connections_make_room(struct connections *table, int64_t before_ms);
 
 /* Writes up to `max` pipes that have nothing in work and did not call since `before_ms`, and marks
  * them as closing, so that each is returned once. */

@@ -21,6 +21,10 @@
  * connections that have not said hello yet. */
 #define SPARE_DESCRIPTORS 256
 
+/* At the limit of connections, one that called within this time does not give way to a newcomer:
+ * else two programs that want the last place would throw each other out with each call. */
+#define QUIET_MS 1000
+
 /* Without a descriptor for each, the limit on connections would not be the one that is met. */
 static enum mx_code raise_descriptor_limit(unsigned connections, struct mx_error *err)
 {
@@ -72,6 +76,31 @@ static bool admit_canary(struct server *server, nng_pipe pipe)
     return true;
 }
 
+static bool admit_peer(struct server *server, nng_pipe pipe, const struct rpc_peer *peer)
+{
+    struct connections *connections = &server->connections;
+    int64_t now_ms = clock_mono_ms();
+    uint32_t spared = 0;
+
+    (void) pthread_mutex_lock(&server->lock);
+    bool has_room = connections_add(connections, pipe.id, peer, now_ms) != NULL;
+
+    if (!has_room) {
+        spared = connections_make_room(connections, now_ms - QUIET_MS);
+        has_room = spared != 0 && connections_add(connections, pipe.id, peer, now_ms) != NULL;
+    }
+    (void) pthread_mutex_unlock(&server->lock);
+    if (!has_room) {
+        log_write(LOG_DEBUG, "refused a connection: limits.connections is reached",
+                  LOG_NUMBER("pipe", pipe.id));
+    } else if (spared != 0) {
+        log_write(LOG_DEBUG, "closed a silent connection: limits.connections is reached",
+                  LOG_NUMBER("pipe", spared));
+        (void) nng_pipe_close((nng_pipe){ spared });
+    }
+    return has_room;
+}
+
 static bool admit(struct server *server, nng_pipe pipe)
 {
     const struct listener *listener = find_listener(server, pipe);
@@ -85,15 +114,7 @@ static bool admit(struct server *server, nng_pipe pipe)
                   LOG_NUMBER("pipe", pipe.id));
         return false;
     }
-    (void) pthread_mutex_lock(&server->lock);
-    bool has_room = connections_add(&server->connections, pipe.id, &peer, clock_mono_ms()) != NULL;
-
-    (void) pthread_mutex_unlock(&server->lock);
-    if (!has_room) {
-        log_write(LOG_DEBUG, "refused a connection: limits.connections is reached",
-                  LOG_NUMBER("pipe", pipe.id));
-    }
-    return has_room;
+    return admit_peer(server, pipe, &peer);
 }
 
 /* Refused ones are removed too, without having been in the table. */
@@ -247,6 +268,13 @@ static enum mx_code start_watch(struct server *server, struct mx_error *err)
     return MX_OK;
 }
 
+static void close_descriptor(int fd)
+{
+    if (fd >= 0) {
+        (void) close(fd);
+    }
+}
+
 /* Nothing to release yet when it fails. */
 static struct server *create(const struct settings *settings, const struct server_timing *timing,
                              struct rpc *rpc)
@@ -261,11 +289,11 @@ static struct server *create(const struct settings *settings, const struct serve
     server->timing = timing != NULL ? *timing : (struct server_timing) SERVER_TIMING_INIT;
     server->rpc = rpc;
     server->stop_fd = eventfd(0, EFD_CLOEXEC);
-    if (server->stop_fd < 0 ||
+    server->pressed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (server->stop_fd < 0 || server->pressed_fd < 0 ||
         !connections_init(&server->connections, settings->limits.connections)) {
-        if (server->stop_fd >= 0) {
-            (void) close(server->stop_fd);
-        }
+        close_descriptor(server->stop_fd);
+        close_descriptor(server->pressed_fd);
         free(server);
         return NULL;
     }
@@ -437,7 +465,8 @@ void server_destroy(struct server *server)
     free(server->workers);
     free(server->listeners);
     connections_fini(&server->connections);
-    (void) close(server->stop_fd);
+    close_descriptor(server->stop_fd);
+    close_descriptor(server->pressed_fd);
     (void) pthread_cond_destroy(&server->changed);
     (void) pthread_mutex_destroy(&server->lock);
     free(server);

@@ -30,12 +30,13 @@
  *     |   +--- no answer ----+    |                 |
  *     +----------- closed --------+------> ENDED <--+
  *
- * What a client can do to us, and what stops it: too many connections (refused
- * at limits.connections), too large a message (closed), not reading (closed
- * after limits.send_timeout when an answer waits behind another; after
- * limits.idle_timeout otherwise), saying nothing (closed after
- * limits.idle_timeout), hanging up at any moment (nng_cures.c), coming from
- * another machine by tcp (refused unless allowed).
+ * What a client can do to us, and what stops it: too many connections (at
+ * limits.connections the one that was silent longest is closed for the new one,
+ * or the new one if all are at work), too large a message (closed), not reading
+ * (closed after limits.send_timeout when an answer waits behind another, and
+ * much sooner while most workers are taken; after limits.idle_timeout
+ * otherwise), saying nothing (closed after limits.idle_timeout), hanging up at any moment
+ * (nng_cures.c), coming from another machine by tcp (refused unless allowed).
  *
  * The verbs of its end differ, and come in this order:
  *

@@ -39,7 +39,8 @@ struct server {
     nng_listener canary_listener;
     struct worker *workers;
     unsigned worker_count;
-    int stop_fd; /* an eventfd: readable from server_stop() on */
+    int stop_fd;    /* an eventfd: readable from server_stop() on */
+    int pressed_fd; /* an eventfd: readable when most workers are taken, to wake the watch */
     pthread_t watch;
     bool is_watched;
     bool is_wedged; /* nng did not end: nothing may be freed */
@@ -51,10 +52,18 @@ struct server {
     struct canary canary;
     unsigned calls;      /* received before server_drain(), not yet answered */
     unsigned late_calls; /* received after it */
+    bool is_pressed;     /* most workers are taken, and the watch was told */
     bool is_draining;
     bool is_stopped;
     bool is_closed; /* nng has ended */
 };
+
+/* Whether so many workers are taken that an answer nobody reads can't be afforded. With the lock.
+ */
+static inline bool server_is_pressed(const struct server *server)
+{
+    return (server->calls + server->late_calls) * 4 >= server->worker_count * 3;
+}
 
 /* worker.c. init opens the context; start receives the first call. */
 MX_MUST_USE enum mx_code worker_init(struct worker *worker, struct server *server,

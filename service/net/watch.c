@@ -1,6 +1,7 @@
 /*
  * The watch: one thread that looks, a few times within the shortest of the
- * limits, for connections to close, and flies the canary.
+ * limits, for connections to close, and flies the canary. While most workers are
+ * taken it looks more often.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -8,6 +9,7 @@
 
 #include <poll.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 
 /* Pipes closed between two holds of the lock. */
 #define BATCH 64
@@ -18,6 +20,12 @@
 /* Between two looks: not busy with short limits, not blind with long ones. */
 #define TICK_MIN_MS 10
 #define TICK_MAX_MS 1000
+
+/* While most workers are taken: how long an answer may wait behind another of its connection, and
+ * between two looks. A few clients that ask much and read nothing would else hold all workers for
+ * limits.send_timeout, again and again. */
+#define PRESSED_SEND_MS 50
+#define PRESSED_TICK_MS 10
 
 /* Rounds in a row without a hello, until it is the transport's failure and not one bad moment. */
 #define MISSES_MAX 3
@@ -148,14 +156,35 @@ static void look_after_canary(struct watch *watch)
     }
 }
 
+/* Whether most workers are taken still. */
+static bool look_at_pressure(struct server *server)
+{
+    eventfd_t told;
+
+    (void) eventfd_read(server->pressed_fd, &told);
+    (void) pthread_mutex_lock(&server->lock);
+    server->is_pressed = server_is_pressed(server);
+    bool is_pressed = server->is_pressed;
+
+    (void) pthread_mutex_unlock(&server->lock);
+    return is_pressed;
+}
+
 void *watch_run(void *arg)
 {
     struct server *server = arg;
     struct watch watch = { .server = server };
-    struct pollfd stop = { server->stop_fd, POLLIN, 0 };
+    struct pollfd wakers[] = { { server->stop_fd, POLLIN, 0 }, { server->pressed_fd, POLLIN, 0 } };
+    int64_t send_ms = server->settings->limits.send_timeout_ms;
+    bool is_pressed = false;
 
-    while (poll(&stop, 1, tick_ms(server)) <= 0) {
-        close_taken(server, take_slow, server->settings->limits.send_timeout_ms,
+    for (;;) {
+        (void) poll(wakers, 2, is_pressed ? PRESSED_TICK_MS : tick_ms(server));
+        if (wakers[0].revents != 0) {
+            break;
+        }
+        is_pressed = look_at_pressure(server);
+        close_taken(server, take_slow, is_pressed ? least(send_ms, PRESSED_SEND_MS) : send_ms,
                     "closed a connection that does not read its answers");
         close_taken(server, take_idle, server->settings->limits.idle_timeout_ms,
                     "closed an idle connection");

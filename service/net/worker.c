@@ -13,6 +13,7 @@
 #include "net/server_parts.h"
 
 #include <assert.h>
+#include <sys/eventfd.h>
 
 #define TO(state) (1U << WORKER_##state)
 
@@ -45,6 +46,15 @@ static struct connection *caller(struct worker *worker)
     return connections_find(&worker->server->connections, worker->pipe.id);
 }
 
+/* With the lock. */
+static void tell_watch(struct server *server)
+{
+    if (!server->is_pressed && server_is_pressed(server)) {
+        server->is_pressed = true;
+        (void) eventfd_write(server->pressed_fd, 1);
+    }
+}
+
 /* Takes a call in; false: it is not to be answered. */
 static bool worker_accept(struct worker *worker, nng_pipe pipe)
 {
@@ -60,9 +70,11 @@ static bool worker_accept(struct worker *worker, nng_pipe pipe)
         worker->exchange.peer = connection->peer;
         connection->in_flight++;
         connection->last_call_ms = now_ms;
+        connection->has_called = true;
         worker->came_late = server->is_draining;
         *(worker->came_late ? &server->late_calls : &server->calls) += 1;
         worker_move(worker, WORKER_DISPATCHED);
+        tell_watch(server);
         accepted = true;
     }
     (void) pthread_mutex_unlock(&server->lock);
