@@ -30,6 +30,7 @@ struct principal {
     const char **domains; /* names; of a domain administrator */
     size_t domain_count;
     atomic_uint in_flight; /* calls being served */
+    atomic_uint waiting;   /* of these: for a revision or a key */
 };
 
 struct auth;

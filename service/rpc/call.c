@@ -137,6 +137,44 @@ static void set_refused_revision(struct rpc_call *call)
     store_release(store, newest);
 }
 
+/* Counts one more, unless there are as many as may be. */
+static bool count_up(atomic_uint *count, unsigned limit)
+{
+    if (atomic_fetch_add(count, 1) < limit) {
+        return true;
+    }
+    atomic_fetch_sub(count, 1);
+    return false;
+}
+
+bool call_may_wait(struct rpc_call *call)
+{
+    /* 2 contexts are the least: one may wait. */
+    unsigned half = call->rpc->config.settings->limits.contexts / 2;
+    unsigned quarter = (half + 1) / 2;
+
+    if (call->waits) {
+        return true;
+    }
+    if (!count_up(&call->principal->waiting, quarter)) {
+        return false;
+    }
+    if (!count_up(&call->rpc->waiting, half)) {
+        atomic_fetch_sub(&call->principal->waiting, 1);
+        return false;
+    }
+    call->waits = true;
+    return true;
+}
+
+static void end_wait(struct rpc_call *call)
+{
+    if (call->waits) {
+        atomic_fetch_sub(&call->rpc->waiting, 1);
+        atomic_fetch_sub(&call->principal->waiting, 1);
+    }
+}
+
 void call_finish(struct rpc_call *call)
 {
     struct rpc_exchange *exchange = call->exchange;
@@ -152,6 +190,7 @@ void call_finish(struct rpc_call *call)
     }
     release_keys(call);
     keydir_job_free(call->job);
+    end_wait(call);
     if (call->counted) {
         atomic_fetch_sub(&call->principal->in_flight, 1);
     }
@@ -208,7 +247,7 @@ void call_run_read(struct rpc_call *call)
     if (call->min_revision > store_snapshot_revision(call->snapshot)) {
         store_release(rpc->config.store, call->snapshot);
         call->snapshot = NULL;
-        if (!waiter_park(rpc->waiter, call)) {
+        if (!call_may_wait(call) || !waiter_park(rpc->waiter, call)) {
             status_retry(&call->status, MX_RESOURCE_EXHAUSTED, "TOO_MANY_WAITING", RETRY_QUEUE_MS,
                          "too many calls wait for a revision already");
             call_finish(call);
@@ -279,7 +318,8 @@ void call_wait_for_keys(struct rpc_call *call)
     call->wait = (struct key_wait){ .kind = call->want_kind,
                                     .deadline_ms = call->deadline_ms,
                                     .done = key_arrived };
-    if (atomic_load(&rpc->draining) || !key_pool_wait(rpc->config.pool, &call->wait)) {
+    if (atomic_load(&rpc->draining) || !call_may_wait(call) ||
+        !key_pool_wait(rpc->config.pool, &call->wait)) {
         end_without_key(call);
         return;
     }

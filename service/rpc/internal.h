@@ -50,6 +50,7 @@ struct rpc_call {
     const char *tag;           /* the caller's, for the log; "": none */
     struct principal *principal;
     bool counted; /* in principal->in_flight */
+    bool waits;   /* counted in principal->waiting and rpc->waiting */
     Mxadm__V1__Request *envelope;
     ProtobufCMessage *request;
     int64_t start_us;
@@ -104,6 +105,7 @@ struct rpc {
     atomic_bool draining;
     atomic_bool transport_failed;
     atomic_bool keydir_failed;
+    atomic_uint waiting; /* calls that wait for a revision or a key */
 
     pthread_mutex_t calls_lock;
     pthread_cond_t calls_none;   /* live became 0 */
@@ -129,6 +131,10 @@ void call_handle(struct rpc_call *call);
 /* Whether the handler left to wait for keys; then it waits now, or the status says why not. */
 bool call_wants_keys(const struct rpc_call *call);
 void call_wait_for_keys(struct rpc_call *call);
+/* A call that waits for a revision or a key keeps one of the transport's contexts, for up to an
+ * hour: at most half of them may be kept so, and a quarter by one principal, so that there are
+ * always some to serve all others. False: no more may wait. Ends when the call does. */
+bool call_may_wait(struct rpc_call *call);
 /* A read on the newest snapshot (or its list's), to its end: answered or waiting. */
 void call_run_read(struct rpc_call *call);
 

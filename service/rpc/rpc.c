@@ -201,8 +201,8 @@ static void read_metadata_entry(struct rpc_call *call, const Mxadm__V1__Metadata
         status_field(&call->status, "metadata", "key %s is not 1 to %d of a-z 0-9 - _ .",
                      name_show(call->arena, entry->key), METADATA_KEY_MAX);
     } else if (strlen(entry->value) > (size_t) limit) {
-        status_field(&call->status, "metadata", "value of '%s' is longer than %d bytes", entry->key,
-                     limit);
+        status_field(&call->status, "metadata", "value of %s is longer than %d bytes",
+                     name_show(call->arena, entry->key), limit);
     } else if (is_tag) {
         call->tag = entry->value;
     }
@@ -258,7 +258,9 @@ static void read_options(struct rpc_call *call)
 
         call->validate_only = change && envelope->options->validate_only;
         call->if_revision = change ? envelope->options->if_revision : 0;
-        call->min_revision = change ? 0 : envelope->options->min_revision;
+        /* What anybody may ask, also who has no role, must not make the server wait. */
+        call->min_revision =
+            change || call->row->role == ROLE_NONE ? 0 : envelope->options->min_revision;
     }
     if (status_ok(&call->status)) {
         name_request(call);
