@@ -16,6 +16,7 @@ struct walk {
     uint32_t index;
     unsigned depth;
     uint32_t counts[WIRE_FIELDS_MAX]; /* elements seen, by field index */
+    uint32_t unknown;                 /* fields seen that the descriptor does not have */
 };
 
 struct item {
@@ -216,11 +217,11 @@ static void check_field(struct walk *walk, const ProtobufCFieldDescriptor *field
 {
     uint32_t index = walk->counts[field - walk->descriptor->fields]++;
 
-    if (field->label == PROTOBUF_C_LABEL_REPEATED && index >= WIRE_ELEMENTS_MAX) {
-        if (index == WIRE_ELEMENTS_MAX) {
-            status_field(status, path_of(walk, field, index, status),
-                         "a list has at most %d elements", WIRE_ELEMENTS_MAX);
-        }
+    /* Also of what is no list, where the last one counts: each takes time and memory. */
+    if (index >= WIRE_ELEMENTS_MAX) {
+        status_field(status, path_of(walk, field, index, status), "a list has at most %d elements",
+                     WIRE_ELEMENTS_MAX);
+        walk->cursor = walk->end;
         return;
     }
     if (item->type != type_of(field)) {
@@ -260,6 +261,12 @@ static bool check_next(struct walk *walk, struct status *status)
     field = protobuf_c_message_descriptor_get_field(walk->descriptor, (unsigned) (tag >> 3));
     if (field != NULL && field - walk->descriptor->fields < WIRE_FIELDS_MAX) {
         check_field(walk, field, &item, status);
+    } else if (walk->unknown++ == WIRE_ELEMENTS_MAX) {
+        const char *path = message_path(walk, status);
+
+        status_field(status, path[0] == '\0' ? "message" : path,
+                     "has more than %d fields that are not known", WIRE_ELEMENTS_MAX);
+        walk->cursor = walk->end;
     }
     return true;
 }

@@ -14,7 +14,8 @@
 
 /* The contract's own messages nest 4 deep. */
 #define WIRE_DEPTH_MAX 16
-/* Elements of one repeated field: ten full batches. */
+/* Elements of one repeated field: ten full batches. Nor may any other field come more often, nor
+ * all unknown ones together: protobuf-c keeps 40 bytes for each. */
 #define WIRE_ELEMENTS_MAX 10000
 /* Fields of a message's descriptor that the walk can count. */
 #define WIRE_FIELDS_MAX 64
