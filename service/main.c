@@ -59,9 +59,22 @@ static const char usage[] =
 
 static enum mx_code make_state_directory(const struct settings *settings, struct mx_error *err)
 {
+    struct stat found;
+
     if (mkdir(settings->state_directory, 0700) != 0 && errno != EEXIST) {
         return mx_fail(err, MX_UNAVAILABLE, "state directory '%s' can't be made: %s",
                        settings->state_directory, strerror(errno));
+    }
+    if (stat(settings->state_directory, &found) != 0) {
+        return mx_fail(err, MX_UNAVAILABLE, "cannot look at state directory '%s': %s",
+                       settings->state_directory, strerror(errno));
+    }
+    if ((found.st_uid != geteuid() && found.st_uid != 0) || (found.st_mode & 022) != 0) {
+        return mx_fail(err, MX_FAILED_PRECONDITION,
+                       "state directory '%s' is writable for others (owner %lu, mode %04o): anyone "
+                       "could put a database or a key of theirs there",
+                       settings->state_directory, (unsigned long) found.st_uid,
+                       (unsigned) (found.st_mode & 07777));
     }
     return MX_OK;
 }
@@ -191,11 +204,14 @@ static int run(struct settings *settings)
 
     log_configure((enum log_level) settings->log.level, settings->log.json);
     protect_memory();
+    /* A write that fails says so. */
     (void) signal(SIGPIPE, SIG_IGN);
+    (void) signal(SIGXFSZ, SIG_IGN);
     /* Blocked before the first thread, so that all inherit it and only sigwait() gets them. */
     (void) sigemptyset(&signals);
     (void) sigaddset(&signals, SIGTERM);
     (void) sigaddset(&signals, SIGINT);
+    (void) sigaddset(&signals, SIGHUP); /* a terminal that closed: an end like the others */
     (void) pthread_sigmask(SIG_BLOCK, &signals, NULL);
     if (start(&program, &err) == MX_OK) {
         log_write(LOG_INFO, "ready", LOG_TEXT("version", MXADM_VERSION_STRING),
