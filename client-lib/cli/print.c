@@ -127,7 +127,7 @@ static size_t count_paths(const char *const *paths)
 static void begin_table(FILE *out, struct print_table *table, const char *const *paths,
                         const ProtobufCMessage *response, const ProtobufCFieldDescriptor *field)
 {
-    char *cells[PRINT_COLUMNS_MAX];
+    char *cells[PRINT_COLUMNS_MAX] = { NULL };
     size_t columns = count_paths(paths);
     table->record = field->descriptor;
     for (size_t i = 0; i < columns; i++) {
