@@ -37,16 +37,27 @@ def comments(path):
         comment = []
 
 
+def resolved(name, docs):
+    """The comment of `name`; what it borrows from another ("As in Domain.") in place of the loan."""
+    text = docs[name]
+    match = re.match(r"As (?:in )?(\w+)(?:\.(\w+))?\.(?= |$)", text)
+    if not match:
+        return text
+    package, _, member = name.rsplit(".", 2)
+    source = ".".join([package, match.group(1), match.group(2) or member])
+    return (resolved(source, docs) if source in docs else match.group(0)) + text[match.end():]
+
+
 def quoted(text):
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def main():
-    table = sorted(pair for path in sys.argv[1:] for pair in comments(path))
+    docs = dict(pair for path in sys.argv[1:] for pair in comments(path))
     print('/* Made by gen_docs.py from the .proto files. */\n#include "docs.h"\n')
     print("const struct doc docs[] = {")
-    for name, comment in table:
-        print("    { %s, %s }," % (quoted(name), quoted(comment)))
+    for name in sorted(docs):
+        print("    { %s, %s }," % (quoted(name), quoted(resolved(name, docs))))
     print("};\n\nconst size_t docs_count = sizeof(docs) / sizeof(docs[0]);")
 
 
