@@ -14,6 +14,7 @@
 #include "value.h"
 
 #define TEXT_COLUMNS 78
+#define NOUN_COLUMNS 17
 
 static int compare(const void *name, const void *doc)
 {
@@ -71,12 +72,12 @@ void help_program(FILE *out)
         if (command_of_noun(commands[i].noun) != &commands[i]) {
             continue;
         }
-        fprintf(out, "  %-16s", commands[i].noun);
-        const char *comma = " ";
+        fprintf(out, "  %s", commands[i].noun);
+        int gap = NOUN_COLUMNS - (int) strlen(commands[i].noun);
         for (size_t j = 0; j < count; j++) {
             if (strcmp(commands[j].noun, commands[i].noun) == 0 && commands[j].verb[0] != '\0') {
-                fprintf(out, "%s%s", comma, commands[j].verb);
-                comma = ", ";
+                fprintf(out, "%*s%s", gap, gap > 0 ? "" : ", ", commands[j].verb);
+                gap = 0;
             }
         }
         fputc('\n', out);
@@ -134,20 +135,10 @@ static const char *type_name(const ProtobufCFieldDescriptor *field)
 
 static void show_enum(FILE *out, const ProtobufCEnumDescriptor *descriptor, int indent)
 {
-    char *names = memory_copy("One of:");
-    for (unsigned i = 0; i < descriptor->n_values; i++) {
-        if (descriptor->values[i].value != 0) {
-            char *value = NULL;
-            const ProtobufCFieldDescriptor field = { .type = PROTOBUF_C_TYPE_ENUM,
-                                                     .descriptor = descriptor };
-            value = value_write(&field, &descriptor->values[i].value, VALUE_HUMAN);
-            char *longer = memory_print("%s%s %s", names, i > 1 ? "," : "", value);
-            free(value);
-            free(names);
-            names = longer;
-        }
-    }
-    wrap(out, names, indent);
+    char *names = value_enum_names(descriptor);
+    char *line = memory_print("One of: %s", names);
+    wrap(out, line, indent);
+    free(line);
     free(names);
 }
 
@@ -194,6 +185,9 @@ void help_command(FILE *out, const struct command *command)
     if (command->method->input->n_fields > 0) {
         fputs("\nFields:\n", out);
         show_fields(out, command->method->input, "");
+        if (message_field(command->method->input, "update_mask", strlen("update_mask")) != NULL) {
+            fputs("\nWithout --update-mask, the fields that flags set are taken over.\n", out);
+        }
     }
     fputs("\nOptions:\n", out);
     options_describe(out);

@@ -79,6 +79,11 @@ const char *const *layout_positionals(const ProtobufCMethodDescriptor *method,
     return buffer;
 }
 
+bool layout_is_table(const ProtobufCMessageDescriptor *record)
+{
+    return FIND(columns, record->short_name) != NULL;
+}
+
 /* Without a row: the first few single values. */
 const char *const *layout_columns(const ProtobufCMessageDescriptor *record,
                                   const char *buffer[LAYOUT_FIELDS_MAX])

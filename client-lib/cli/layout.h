@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include <protobuf-c/protobuf-c.h>
 
 #define LAYOUT_FIELDS_MAX 6
@@ -13,6 +15,9 @@
  * takes all that are left. `buffer` is used where there is no row. */
 const char *const *layout_positionals(const ProtobufCMethodDescriptor *method,
                                       const char *buffer[LAYOUT_FIELDS_MAX]);
+
+/* Whether such records are shown as a table among other fields, too. */
+bool layout_is_table(const ProtobufCMessageDescriptor *record);
 
 /* Paths of the columns of a table of such records, NULL-terminated. */
 const char *const *layout_columns(const ProtobufCMessageDescriptor *record,

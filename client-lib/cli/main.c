@@ -1,4 +1,5 @@
 /* mxadm: the operations of mxadmd as commands. */
+#include <errno.h>
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,6 +118,9 @@ static bool take_argument(struct line *line, const char *word, struct problem *p
     size_t i = 0;
     while (i < line->positional_count && fields[i] != NULL) {
         i++;
+    }
+    if (fields[i] == NULL && word[0] == '-' && !line->only_arguments) {
+        return problem_say(problem, "there is no flag '%.60s'", word);
     }
     if (fields[i] == NULL) {
         return problem_say(problem, "there is one argument too many: '%.100s'", word);
@@ -273,6 +277,10 @@ int main(int argc, char **argv)
     struct line line = { 0 };
     options_init(&line.options);
     enum exit_code code = run(&line, argc, argv);
+    if ((fflush(stdout) != 0 || ferror(stdout) != 0) && code == EXIT_DONE) {
+        fprintf(stderr, "mxadm: can't write: %s\n", strerror(errno));
+        code = EXIT_REFUSED;
+    }
     if (line.request != NULL) {
         protobuf_c_message_free_unpacked(line.request, NULL);
     }

@@ -69,12 +69,13 @@ static void pad(FILE *out, int columns)
 
 /* ------------------------------------------------------------------- tables */
 
-/* The value at a path as text, allocated; "" if it is not set. */
+/* The value at a path as text, allocated; "" if it is not set, but for a number, which is 0. */
 static char *text_at(const ProtobufCMessage *message, const char *path)
 {
     size_t len = strcspn(path, ".");
     const ProtobufCFieldDescriptor *field = message_field(message->descriptor, path, len);
-    if (field == NULL || message_count(message, field) == 0) {
+    bool is_number = field != NULL && field->type < PROTOBUF_C_TYPE_BOOL;
+    if (field == NULL || (message_count(message, field) == 0 && !is_number)) {
         return memory_copy("");
     }
     const void *place = message_get(message, field, 0);
@@ -99,6 +100,7 @@ static char *heading(const char *path)
 
 static void show_row(FILE *out, const struct print_table *table, char *const *cells, size_t count)
 {
+    pad(out, table->indent);
     for (size_t i = 0; i < count; i++) {
         int width = show(out, cells[i], "");
         if (i + 1 < count) {
@@ -198,10 +200,25 @@ static void show_value(FILE *out, const ProtobufCFieldDescriptor *field, const v
     free(text);
 }
 
+/* The records of a repeated field below its name. */
+static void show_inner_table(FILE *out, const ProtobufCMessage *message,
+                             const ProtobufCFieldDescriptor *field, int indent)
+{
+    struct print_table table = { .indent = indent + INDENT };
+    show_key(out, field->name, indent);
+    fputc('\n', out);
+    print_records(out, &table, message, field);
+}
+
 void print_fields(FILE *out, const ProtobufCMessage *message, int indent)
 {
     for (unsigned i = 0; i < message->descriptor->n_fields; i++) {
         const ProtobufCFieldDescriptor *field = &message->descriptor->fields[i];
+        if (field->label == PROTOBUF_C_LABEL_REPEATED && !value_has_text(field) &&
+            message_count(message, field) > 0 && layout_is_table(field->descriptor)) {
+            show_inner_table(out, message, field, indent);
+            continue;
+        }
         for (size_t j = 0; j < message_count(message, field); j++) {
             show_value(out, field, message_get(message, field, j), indent);
         }
@@ -236,6 +253,38 @@ void print_changes(FILE *out, const mxadm_result *result)
 }
 
 /* ----------------------------------------------------------------- failures */
+
+/* What follows `words`, if the text begins with them. */
+static const char *skip(const char *text, const char *words)
+{
+    size_t len = strlen(words);
+    return strncmp(text, words, len) == 0 ? text + len : text;
+}
+
+static size_t count_details(const Mxadm__V1__Status *status)
+{
+    const Mxadm__V1__BadRequest *bad = status->bad_request;
+    const Mxadm__V1__PreconditionFailure *failure = status->precondition_failure;
+    return (bad != NULL ? bad->n_field_violations : 0) +
+           (failure != NULL ? failure->n_violations : 0);
+}
+
+/* Whether the message says what the details do and no more: so the daemon makes it, for programs
+ * that look at nothing else. */
+static bool repeats_details(const Mxadm__V1__Status *status)
+{
+    const Mxadm__V1__BadRequest *bad = status->bad_request;
+    const Mxadm__V1__PreconditionFailure *failure = status->precondition_failure;
+    const char *rest = status->message;
+    for (size_t i = 0; bad != NULL && i < bad->n_field_violations; i++) {
+        rest = skip(skip(rest, bad->field_violations[i]->field), ": ");
+        rest = skip(skip(rest, bad->field_violations[i]->description), "; ");
+    }
+    for (size_t i = 0; failure != NULL && i < failure->n_violations; i++) {
+        rest = skip(skip(rest, failure->violations[i]->description), "; ");
+    }
+    return rest[0] == '\0' && count_details(status) > 0;
+}
 
 static void show_details(FILE *out, const Mxadm__V1__Status *status)
 {
@@ -275,7 +324,8 @@ static void show_hints(FILE *out, const mxadm_result *result)
     }
     const uint8_t *id = mxadm_result_request_id(result);
     if (mxadm_result_may_have_happened(result) && id != NULL) {
-        fputs("  a change may have happened: call again with --request-id ", out);
+        fputs("  if it changes something, that may have happened: call again with --request-id ",
+              out);
         for (size_t i = 0; i < MXADM_REQUEST_ID_SIZE; i++) {
             fprintf(out, "%02x", id[i]);
         }
@@ -285,16 +335,21 @@ static void show_hints(FILE *out, const mxadm_result *result)
 
 void print_failure(FILE *out, const mxadm_result *result)
 {
+    const Mxadm__V1__Status *status = mxadm_result_status(result);
+    const char *code = mxadm_code_name(mxadm_result_code(result));
+    const char *reason = mxadm_result_reason(result);
+    bool twice = status != NULL && repeats_details(status);
+    bool listed = twice && count_details(status) > 1;
     fputs("mxadm: ", out);
-    show(out, mxadm_result_message(result), "");
-    fprintf(out, " (%s", mxadm_code_name(mxadm_result_code(result)));
-    if (mxadm_result_reason(result)[0] != '\0') {
+    show(out, listed ? "refused" : mxadm_result_message(result), "");
+    fprintf(out, " (%s", code);
+    if (reason[0] != '\0' && strcmp(reason, code) != 0) {
         fputs(", ", out);
-        show(out, mxadm_result_reason(result), "");
+        show(out, reason, "");
     }
     fputs(")\n", out);
-    if (mxadm_result_status(result) != NULL) {
-        show_details(out, mxadm_result_status(result));
+    if (status != NULL && (listed || !twice)) {
+        show_details(out, status);
     }
     show_hints(out, result);
 }

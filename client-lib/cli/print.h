@@ -14,6 +14,7 @@
 #define PRINT_COLUMNS_MAX 6
 struct print_table {
     const ProtobufCMessageDescriptor *record; /* NULL: nothing shown so far */
+    int indent;
     int widths[PRINT_COLUMNS_MAX];
 };
 

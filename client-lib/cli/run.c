@@ -245,5 +245,5 @@ enum exit_code run_command(const struct command *command, ProtobufCMessage *requ
     enum exit_code code = run_pages(&run, client);
     json_decref(run.json);
     mxadm_client_close(client);
-    return fflush(stdout) == 0 ? code : EXIT_REFUSED;
+    return code;
 }

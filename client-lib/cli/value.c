@@ -524,7 +524,7 @@ static const char *expected(const ProtobufCFieldDescriptor *field)
     case PROTOBUF_C_TYPE_BOOL:
         return "'true' or 'false'";
     case PROTOBUF_C_TYPE_ENUM:
-        return "one of its names";
+        break; /* value_read() tells the names */
     case PROTOBUF_C_TYPE_STRING:
         return "valid UTF-8";
     case PROTOBUF_C_TYPE_BYTES:
@@ -577,11 +577,32 @@ static bool read_any(const ProtobufCFieldDescriptor *field, const char *text, vo
     return false;
 }
 
+char *value_enum_names(const ProtobufCEnumDescriptor *descriptor)
+{
+    char *names = memory_copy("");
+    for (unsigned i = 0; i < descriptor->n_values; i++) {
+        if (descriptor->values[i].value != 0) {
+            char *name = write_enum(descriptor, descriptor->values[i].value, VALUE_HUMAN);
+            char *longer = memory_print("%s%s%s", names, names[0] != '\0' ? ", " : "", name);
+            free(name);
+            free(names);
+            names = longer;
+        }
+    }
+    return names;
+}
+
 bool value_read(const ProtobufCFieldDescriptor *field, const char *text, void *place,
                 struct problem *problem)
 {
     if (read_any(field, text, place)) {
         return true;
+    }
+    if (field->type == PROTOBUF_C_TYPE_ENUM) {
+        char *names = value_enum_names(field->descriptor);
+        problem_say(problem, "%s: '%.100s' is none of: %s", field->name, text, names);
+        free(names);
+        return false;
     }
     if (field->type == PROTOBUF_C_TYPE_STRING || field->type == PROTOBUF_C_TYPE_BYTES) {
         return problem_say(problem, "%s: the value is not %s", field->name, expected(field));

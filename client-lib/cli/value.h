@@ -43,6 +43,9 @@ bool value_read_base64(const char *text, ProtobufCBinaryData *bytes_out);
 /* "RSA2048" of ALGORITHM_RSA2048: what follows the prefix that all names of the enum share. */
 const char *value_enum_short(const ProtobufCEnumDescriptor *descriptor, const char *name);
 
+/* "rsa2048, rsa3072": the names to choose from, all but the unspecified one. Allocated. */
+char *value_enum_names(const ProtobufCEnumDescriptor *descriptor);
+
 /* "localpartSeparators" of "localpart_separators", allocated. */
 char *value_camel(const char *snake);
 

@@ -256,6 +256,10 @@ static void wrong_usage_sends_nothing_and_guesses(void **state)
     assert_says(fixture->err, "--account: a value is missing");
     assert_int_equal(run(fixture, "domain", "list", "--page-size", "many", NULL), 2);
     assert_says(fixture->err, "page_size: 'many' is not a whole number");
+    assert_int_equal(run(fixture, "domain", "list", "-x", NULL), 2);
+    assert_says(fixture->err, "there is no flag '-x'");
+    assert_int_equal(run(fixture, "dkim", "add", "--algorithm", "rsa", NULL), 2);
+    assert_says(fixture->err, "algorithm: 'rsa' is none of: rsa2048, rsa3072, rsa4096, ed25519");
     assert_int_equal(run(fixture, "domain", NULL), 2);
     assert_int_equal(run(fixture, NULL), 2);
     assert_int_equal(fake_server_count(fixture->server), 0);
@@ -331,6 +335,35 @@ static void a_record_is_shown_field_by_field(void **state)
     assert_says(fixture->out, "account:\n  name:");
     assert_says(fixture->out, " alice\n");
     assert_says(fixture->out, "address-count:");
+}
+
+static void records_within_an_answer_are_a_table(void **state)
+{
+    struct fixture *fixture = *state;
+    Mxadm__V1__KeyPoolInfo pool = MXADM__V1__KEY_POOL_INFO__INIT;
+    Mxadm__V1__KeyPoolInfo *pools[] = { &pool };
+    Mxadm__V1__ServerInfoResponse response = MXADM__V1__SERVER_INFO_RESPONSE__INIT;
+    pool.algorithm = MXADM__V1__DKIM_SELECTOR__ALGORITHM__ALGORITHM_RSA2048;
+    pool.low_water = 8;
+    response.key_pools = pools;
+    response.n_key_pools = 1;
+    script_message(fixture, &response.base);
+    assert_int_equal(run(fixture, "server", "info", NULL), 0);
+    assert_string_equal(fixture->out, "key-pools:\n"
+                                      "  ALGORITHM  READY  LOW WATER  HIGH WATER  WAITING\n"
+                                      "  rsa2048    0      8          0           0\n");
+}
+
+static void an_answer_that_cannot_be_written_is_told(void **state)
+{
+    struct fixture *fixture = *state;
+    char command[256];
+    char err[128];
+    path_in(fixture, "err", err);
+    snprintf(command, sizeof(command), "%s --version >/dev/full 2>%s", program, err);
+    assert_int_equal(WEXITSTATUS(system(command)), 1);
+    slurp(fixture, "err", fixture->err);
+    assert_string_equal(fixture->err, "mxadm: can't write: No space left on device\n");
 }
 
 static void zone_and_key_are_printed_as_they_are(void **state)
@@ -415,6 +448,36 @@ static void a_refusal_says_everything_and_exits_1(void **state)
     assert_says(fixture->err, "\"reason\": \"DOMAIN_IN_USE\"");
 }
 
+/* The daemon's message is made of the details. */
+static void a_refusal_says_nothing_twice(void **state)
+{
+    struct fixture *fixture = *state;
+    Mxadm__V1__Response response = *fake_status(MXADM_INVALID_ARGUMENT, "INVALID_ARGUMENT", 0);
+    Mxadm__V1__FieldViolation first = MXADM__V1__FIELD_VIOLATION__INIT;
+    Mxadm__V1__FieldViolation second = MXADM__V1__FIELD_VIOLATION__INIT;
+    Mxadm__V1__FieldViolation *fields[] = { &first, &second };
+    Mxadm__V1__BadRequest bad = MXADM__V1__BAD_REQUEST__INIT;
+    struct fake_step step = { .kind = FAKE_RESPONSE, .response = &response };
+    first.field = (char *) "domain";
+    first.description = (char *) "is required";
+    second.field = (char *) "account";
+    second.description = (char *) "is required";
+    bad.field_violations = fields;
+    bad.n_field_violations = 1;
+    response.status->bad_request = &bad;
+    response.status->message = (char *) "domain: is required";
+    fake_server_script(fixture->server, &step, 1);
+    assert_int_equal(run(fixture, "domain", "add", NULL), 1);
+    assert_string_equal(fixture->err, "mxadm: domain: is required (INVALID_ARGUMENT)\n");
+    bad.n_field_violations = 2;
+    response.status->message = (char *) "domain: is required; account: is required";
+    fake_server_script(fixture->server, &step, 1);
+    assert_int_equal(run(fixture, "domain", "add", NULL), 1);
+    assert_string_equal(fixture->err, "mxadm: refused (INVALID_ARGUMENT)\n"
+                                      "  domain: is required\n"
+                                      "  account: is required\n");
+}
+
 static void a_server_that_is_not_there_exits_3(void **state)
 {
     struct fixture *fixture = *state;
@@ -469,6 +532,8 @@ static void help_is_there_on_every_level(void **state)
     assert_says(fixture->out, "Adds a DKIM selector with a new key to a domain.");
     assert_says(fixture->out, "--algorithm NAME");
     assert_says(fixture->out, "One of: rsa2048, rsa3072, rsa4096, ed25519");
+    assert_says(fixture->out,
+                "How long a signature is valid"); /* not "As DkimSelector.expiration." */
     assert_int_equal(run(fixture, "--version", NULL), 0);
     assert_says(fixture->out, MXADM_VERSION_STRING);
     assert_int_equal(fake_server_count(fixture->server), 0);
@@ -498,10 +563,13 @@ int main(int argc, char **argv)
         TEST(a_list_ends_at_its_limit),
         TEST(json_output_joins_the_pages),
         TEST(a_record_is_shown_field_by_field),
+        TEST(records_within_an_answer_are_a_table),
+        TEST(an_answer_that_cannot_be_written_is_told),
         TEST(zone_and_key_are_printed_as_they_are),
         TEST(control_characters_do_not_reach_the_terminal),
         TEST(a_dry_run_shows_what_would_change),
         TEST(a_refusal_says_everything_and_exits_1),
+        TEST(a_refusal_says_nothing_twice),
         TEST(a_server_that_is_not_there_exits_3),
         TEST(an_unknown_outcome_exits_3_and_names_the_request_id),
         TEST(a_restarting_server_is_waited_for),
