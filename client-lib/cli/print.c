@@ -100,6 +100,9 @@ static char *heading(const char *path)
 
 static void show_row(FILE *out, const struct print_table *table, char *const *cells, size_t count)
 {
+    while (count > 0 && cells[count - 1][0] == '\0') {
+        count--; /* no blanks at the end of a line */
+    }
     pad(out, table->indent);
     for (size_t i = 0; i < count; i++) {
         int width = show(out, cells[i], "");

@@ -291,7 +291,7 @@ static void a_list_is_a_table_of_all_pages(void **state)
                    "");
     assert_int_equal(run(fixture, "domain", "list", NULL), 0);
     assert_says(fixture->out, "NAME         DISABLED");
-    assert_says(fixture->out, "\nexample.org  yes");
+    assert_says(fixture->out, "\nexample.org  yes\n");
     assert_says(fixture->out, "\nb\xc3\xbc"
                               "cher.example  yes");
     Mxadm__V1__DomainListRequest *request = (Mxadm__V1__DomainListRequest *) request_of(fixture, 1);
