@@ -293,6 +293,19 @@ static const struct {
     { "d", 86400 * INT64_C(1000000000) },
 };
 
+/* In the largest unit that it is a whole number of: "3d", "90s" */
+static char *write_period(const Google__Protobuf__Duration *duration)
+{
+    for (size_t i = sizeof(units) / sizeof(units[0]); i-- > 0;) {
+        int64_t seconds = units[i].nanos / NANOS_PER_SECOND;
+        if (seconds > 1 && duration->nanos == 0 && duration->seconds != 0 &&
+            duration->seconds % seconds == 0) {
+            return memory_print("%" PRId64 "%s", duration->seconds / seconds, units[i].name);
+        }
+    }
+    return write_duration(duration);
+}
+
 /* One number with its unit: "1.5h". */
 static bool read_part(const char **text, int64_t *seconds, int64_t *nanos)
 {
@@ -494,7 +507,8 @@ static char *write_message(const ProtobufCMessage *message, enum value_form form
         return write_mask((const Google__Protobuf__FieldMask *) message, form);
     }
     if (is_duration(message->descriptor)) {
-        return write_duration((const Google__Protobuf__Duration *) message);
+        const Google__Protobuf__Duration *duration = (const Google__Protobuf__Duration *) message;
+        return form == VALUE_HUMAN ? write_period(duration) : write_duration(duration);
     }
     return write_timestamp((const Google__Protobuf__Timestamp *) message);
 }

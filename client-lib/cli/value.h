@@ -24,7 +24,7 @@ bool value_read(const ProtobufCFieldDescriptor *field, const char *text, void *p
 /* How a reader of text wants it. */
 enum value_form {
     VALUE_JSON,  /* as proto3 JSON has it */
-    VALUE_HUMAN, /* "rsa2048", snake_case paths */
+    VALUE_HUMAN, /* "rsa2048", "3d", snake_case paths */
 };
 
 /* Allocated; the caller frees it. */

@@ -327,13 +327,17 @@ static void a_record_is_shown_field_by_field(void **state)
     struct fixture *fixture = *state;
     Mxadm__V1__Account account = MXADM__V1__ACCOUNT__INIT;
     Mxadm__V1__AccountGetResponse response = MXADM__V1__ACCOUNT_GET_RESPONSE__INIT;
+    Google__Protobuf__Duration half_day = GOOGLE__PROTOBUF__DURATION__INIT;
+    half_day.seconds = 43200;
     account.name = (char *) "alice";
+    account.subject_pass_period = &half_day;
     response.account = &account;
     response.address_count = 3;
     script_message(fixture, &response.base);
     assert_int_equal(run(fixture, "account", "get", "alice", NULL), 0);
     assert_says(fixture->out, "account:\n  name:");
     assert_says(fixture->out, " alice\n");
+    assert_says(fixture->out, " 12h\n");
     assert_says(fixture->out, "address-count:");
 }
 
