@@ -377,8 +377,10 @@ static int64_t look_at(struct call *call, int64_t now, struct call_list *ended)
             return call->deadline;
         }
         TAILQ_REMOVE(&call->client->queue, call, queue_link);
-        result_fail(call->result, MXADM_DEADLINE_EXCEEDED, "TIMED_OUT",
-                    "no connection was free within %u ms", call->timeout_ms);
+        if (call->result->attempts == 0) { /* else why the last one failed says more */
+            result_fail(call->result, MXADM_DEADLINE_EXCEEDED, "TIMED_OUT",
+                        "no connection was free within %u ms", call->timeout_ms);
+        }
         end_call(call, ended);
         return NEVER;
     case CALL_PAUSED:

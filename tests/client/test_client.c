@@ -474,6 +474,49 @@ static void a_call_that_finds_no_free_connection_ends_at_its_deadline(void **sta
     mxadm_result_free(result);
 }
 
+static void answer_unavailable(void *data, const Mxadm__V1__Request *request,
+                               Mxadm__V1__Response *response)
+{
+    static Mxadm__V1__Status status = MXADM__V1__STATUS__INIT;
+    (void) data;
+    (void) request;
+    status.code = MXADM__V1__CODE__UNAVAILABLE;
+    response->status = &status;
+}
+
+static void keep_result(mxadm_result *result, void *payload)
+{
+    *(mxadm_result **) payload = result;
+}
+
+/* The one connection is another call's by then. */
+static void a_call_that_is_not_tried_again_in_time_says_why_it_failed(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct fake_step hold = { .kind = FAKE_HOLD };
+    mxadm_client_options client_options = defaults();
+    client_options.connections = 1;
+    mxadm_client *client = open_client(fixture, client_options);
+    Mxadm__V1__AccountGetRequest request = MXADM__V1__ACCOUNT_GET_REQUEST__INIT;
+    mxadm_call_options options = MXADM_CALL_OPTIONS_INIT;
+    options.timeout_ms = 1000;
+    mxadm_result *result = NULL;
+    fake_server_handle(fixture->server, answer_unavailable, NULL);
+    fake_server_script(fixture->server, (struct fake_step[]){ hold, hold }, 2);
+    assert_int_equal(
+        mxadm_call_async(client, "AccountGet", &request.base, &options, keep_result, &result),
+        MXADM_OK);
+    fake_server_await(fixture->server, 1);
+    assert_int_equal(mxadm_call_async(client, "AccountGet", &request.base, NULL, free_result, NULL),
+                     MXADM_OK);
+    fake_server_release(fixture->server);
+    mxadm_result_free(get_account(client, "alice", &options)); /* ends behind the first's end */
+    assert_non_null(result);
+    assert_int_equal(mxadm_result_code(result), MXADM_UNAVAILABLE);
+    assert_int_equal(mxadm_result_attempts(result), 1);
+    mxadm_result_free(result);
+}
+
 /* ----------------------------------------------------------------- failover */
 
 static void the_next_url_is_used_when_the_first_has_no_server(void **state)
@@ -995,6 +1038,7 @@ int main(int argc, char **argv)
         TEST(an_attempt_without_answer_is_made_again),
         TEST(each_attempt_carries_the_time_that_is_left),
         TEST(a_call_that_finds_no_free_connection_ends_at_its_deadline),
+        TEST(a_call_that_is_not_tried_again_in_time_says_why_it_failed),
         TEST(the_next_url_is_used_when_the_first_has_no_server),
         TEST(the_next_url_is_used_when_the_first_is_unavailable),
         TEST(a_call_survives_its_server_being_killed_under_it),
