@@ -57,6 +57,7 @@ struct connection *connections_add(struct connections *table, uint32_t pipe,
         .pipe = pipe,
         .peer = *peer,
         .last_call_ms = now_ms,
+        .number = ++table->admitted,
         .next = *head,
     };
     *head = connection;
@@ -109,7 +110,7 @@ static bool goes_before(const struct connection *a, const struct connection *b)
     if (a->has_called != b->has_called) {
         return !a->has_called;
     }
-    return a->last_call_ms < b->last_call_ms;
+    return a->has_called ? a->last_call_ms < b->last_call_ms : a->number < b->number;
 }
 
 uint32_t connections_make_room(struct connections *table, int64_t before_ms)

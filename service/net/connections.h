@@ -22,6 +22,7 @@ struct connection {
     int64_t last_call_ms; /* monotonic: connected, last received or last answered */
     bool closing;         /* is being closed; leaves soon */
     bool has_called;      /* said more than hello */
+    uint64_t number;      /* counts up: many come within one millisecond */
     struct connection *next;
 };
 
@@ -32,6 +33,7 @@ struct connections {
     uint32_t bucket_mask;
     unsigned limit;
     unsigned count;
+    uint64_t admitted; /* so far */
 };
 
 /* False when out of memory. fini is safe on zeroed memory. */

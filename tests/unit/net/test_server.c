@@ -306,6 +306,31 @@ static void a_client_that_never_reads_is_dropped_and_its_workers_are_free_again(
     }
 }
 
+/* The rig's send timeout is a minute, and a raw client waits ten seconds at most. */
+static void while_most_workers_are_taken_no_answer_waits_for_long(void **state)
+{
+    (void) state;
+    for (int url = 0; url < RIG_URLS; url++) {
+        struct rig rig;
+
+        rig_init(&rig);
+        rig.settings.limits.contexts = 4;
+        rig_start(&rig);
+        struct raw greedy = raw_open(rig_url(&rig, url));
+        struct raw patient = raw_open(rig_url(&rig, url));
+
+        for (uint32_t i = 0; i < 64; i++) {
+            (void) raw_send(&greedy, i, "big", 3);
+        }
+        assert_true(raw_echoes(&patient, "echo"));
+        assert_true(rig_wait_connections(&rig, 1));
+        assert_true(raw_echoes(&patient, "echo"));
+        raw_close(&greedy);
+        raw_close(&patient);
+        rig_fini(&rig);
+    }
+}
+
 static void connections_above_the_limit_are_refused(void **state)
 {
     struct rig rig;
@@ -330,6 +355,44 @@ static void connections_above_the_limit_are_refused(void **state)
     assert_true(raw_echoes(&first, "echo") && raw_echoes(&third, "echo"));
     raw_close(&first);
     raw_close(&third);
+    rig_fini(&rig);
+}
+
+static void silent_connections_keep_nobody_out(void **state)
+{
+    enum { LIMIT = 4, SILENT = 40 };
+    struct raw silent[SILENT];
+    struct rig rig;
+
+    (void) state;
+    rig_init(&rig);
+    rig.settings.limits.connections = LIMIT;
+    rig_start(&rig);
+    struct raw busy = raw_open(rig_url(&rig, RIG_IPC));
+    struct raw caller = raw_open(rig_url(&rig, RIG_TCP));
+
+    assert_true(raw_send(&busy, 7, "hold", 4));
+    assert_true(fake_rpc_wait_held(rig.rpc, 1));
+    assert_true(raw_echoes(&caller, "echo"));
+    for (int i = 0; i < SILENT; i++) {
+        silent[i] = raw_open(rig_url(&rig, i % RIG_URLS));
+    }
+    struct raw late = raw_open(rig_url(&rig, RIG_ABSTRACT));
+
+    assert_true(raw_echoes(&late, "echo") && raw_echoes(&caller, "echo"));
+    /* Those that were silent longest have gone. */
+    for (int i = 0; i < SILENT - LIMIT; i++) {
+        assert_true(raw_is_closed(&silent[i]));
+    }
+    assert_int_equal(rig_counts(&rig).connections, LIMIT);
+    assert_int_equal(fake_rpc_release(rig.rpc), 1);
+    for (int i = 0; i < SILENT; i++) {
+        raw_close(&silent[i]);
+    }
+    raw_close(&busy);
+    raw_close(&caller);
+    raw_close(&late);
+    assert_true(rig_wait_connections(&rig, 0));
     rig_fini(&rig);
 }
 
@@ -793,7 +856,9 @@ int main(void)
         cmocka_unit_test(garbage_closes_its_connection_only),
         cmocka_unit_test(an_answer_that_found_no_memory_closes_its_connection_only),
         cmocka_unit_test(a_client_that_never_reads_is_dropped_and_its_workers_are_free_again),
+        cmocka_unit_test(while_most_workers_are_taken_no_answer_waits_for_long),
         cmocka_unit_test(connections_above_the_limit_are_refused),
+        cmocka_unit_test(silent_connections_keep_nobody_out),
         cmocka_unit_test(an_idle_connection_is_closed_but_not_one_with_a_call_in_work),
         cmocka_unit_test(a_call_that_waits_for_a_worker_is_no_idleness),
         cmocka_unit_test(clients_gone_before_the_hello_do_not_deafen_the_listener),
