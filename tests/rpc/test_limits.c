@@ -168,6 +168,57 @@ static void one_principal_can_not_take_all_places(void **state)
     OK(await(add_later(&root, "three")));
 }
 
+/* Of 8 contexts: 4 may wait, 2 of them for one principal. */
+static void those_that_wait_leave_contexts_to_the_others(void **state)
+{
+    const struct options patient = { .timeout_ms = 3600 * 1000, .min_revision = UINT64_MAX };
+    static const struct rpc_peer *const callers[] = { &viewer, &root };
+    struct pending *waiting[4];
+
+    (void) state;
+    begin("  contexts: 8\n  in_flight_per_principal: 7\n", NULL);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 4; i++) {
+            waiting[i] = ask_later(fx, callers[i / 2], &patient, "ServerInfo", NULL);
+            assert_false(is_answered(waiting[i]));
+            if (i % 2 == 1) {
+                REFUSED(ask_with(fx, callers[i / 2], &patient, "ServerInfo", NULL),
+                        RESOURCE_EXHAUSTED, "TOO_MANY_WAITING");
+            }
+        }
+        REFUSED(ask_with(fx, &loopback, &patient, "ServerInfo", NULL), RESOURCE_EXHAUSTED,
+                "TOO_MANY_WAITING");
+        OK(ask(fx, &loopback, "ServerInfo", NULL));
+        /* Who asks whether the server is well need not wait, role or not. */
+        OK(ask_with(fx, &stranger, &patient, "grpc.health.v1.Health/Check", NULL));
+        fixture_restart(fx);
+        for (int i = 0; i < 4; i++) {
+            REFUSED(await(waiting[i]), UNAVAILABLE, "DRAINING");
+        }
+    }
+}
+
+/* The places of those that waited are free again. */
+static void who_has_waited_gives_the_place_back(void **state)
+{
+    struct pending *waiting[2];
+
+    (void) state;
+    begin("  contexts: 8\n  in_flight_per_principal: 7\n", NULL);
+    for (int round = 0; round < 6; round++) {
+        const struct options next = { .min_revision = fixture_revision(fx) + 1 };
+        const struct options never = { .min_revision = UINT64_MAX, .timeout_ms = 1 };
+
+        waiting[0] = ask_later(fx, &viewer, &next, "ServerInfo", NULL);
+        waiting[1] = ask_later(fx, &viewer, &next, "ServerInfo", NULL);
+        OK(await(add_later(&root, fixture_text(fx, "w%d", round))));
+        OK(await(waiting[0]));
+        OK(await(waiting[1]));
+        REFUSED(ask_with(fx, &viewer, &never, "ServerInfo", NULL), DEADLINE_EXCEEDED,
+                "DEADLINE_EXCEEDED");
+    }
+}
+
 static void not_more_calls_wait_for_keys_than_the_setting_says(void **state)
 {
     const struct options patient = { .timeout_ms = 3600 * 1000 };
@@ -390,6 +441,8 @@ int main(void)
         CASE(what_is_refused_within_a_group_leaves_the_others_alone),
         CASE(beyond_the_queue_a_change_is_refused_and_told_when_to_come_again),
         CASE(one_principal_can_not_take_all_places),
+        CASE(those_that_wait_leave_contexts_to_the_others),
+        CASE(who_has_waited_gives_the_place_back),
         CASE(not_more_calls_wait_for_keys_than_the_setting_says),
         CASE(a_large_answer_is_cut_into_pages_below_what_a_client_accepts),
         CASE(a_drain_does_what_was_accepted_and_refuses_the_rest),
