@@ -80,6 +80,17 @@ static bool is_covered(struct rpc_call *call, const char *account)
     return false;
 }
 
+bool account_check_covered(struct rpc_call *call, const char *account)
+{
+    if (is_covered(call, account)) {
+        return true;
+    }
+    status_fail(call_status(call), MX_PERMISSION_DENIED, "ACCOUNT_OUT_OF_SCOPE",
+                "account '%s' has no address in a domain of %s", account,
+                call_principal(call)->name);
+    return false;
+}
+
 static void account_get(struct rpc_call *call)
 {
     const Mxadm__V1__AccountGetRequest *request = call_request(call);
@@ -100,10 +111,7 @@ static void account_get(struct rpc_call *call)
     if (!account_require(model, name, &packed)) {
         return;
     }
-    if (!is_covered(call, name)) {
-        status_fail(model->status, MX_PERMISSION_DENIED, "ACCOUNT_OUT_OF_SCOPE",
-                    "account '%s' has no address in a domain of %s", name,
-                    call_principal(call)->name);
+    if (!account_check_covered(call, name)) {
         return;
     }
     response.address_count = record_count(model, &addresses);

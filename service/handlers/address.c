@@ -27,7 +27,10 @@ static void address_add(struct rpc_call *call)
         !call_covers(call, address.domain.name)) {
         return;
     }
-    (void) account_require(model, account, &packed);
+    if (account_require(model, account, &packed)) {
+        /* Else an address would make the account of another one's own to see. */
+        (void) account_check_covered(call, account);
+    }
     domain = domain_require(model, address.domain.name);
     if (domain == NULL || !address_check_free(model, "address", domain, &address) ||
         !status_ok(model->status)) {

@@ -13,6 +13,10 @@ extern const struct rpc_row address_rows[];
 extern const struct rpc_row server_rows[];
 extern const struct rpc_row health_rows[];
 
+/* Whether the caller may see the account, and give it addresses: of a domain administrator, whether
+ * it has an address in an own domain; reported if not. account.c. */
+bool account_check_covered(struct rpc_call *call, const char *account);
+
 /* All of them, for rpc_create(). */
 extern const struct rpc_table handlers[];
 extern const size_t handlers_count;

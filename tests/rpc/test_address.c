@@ -196,6 +196,13 @@ static void a_domain_administrator_works_in_the_own_domains_alone(void **state)
     REFUSES(
         fx, PERMISSION_DENIED, "DOMAIN_OUT_OF_SCOPE",
         ask(fx, &scoped, "AddressAdd", "account", "bob", "address", "s@mail.example.com", NULL));
+    /* An address in an own domain would make the account of others one's own to see. */
+    OK(ask(fx, &root, "AccountAdd", "account", "foreign", "address", "foreign@mail.example.com",
+           NULL));
+    REFUSES(fx, PERMISSION_DENIED, "ACCOUNT_OUT_OF_SCOPE",
+            ask(fx, &scoped, "AddressAdd", "account", "foreign", "address", "s@example.org", NULL));
+    REFUSED(ask(fx, &scoped, "AccountGet", "account", "foreign", NULL), PERMISSION_DENIED,
+            "ACCOUNT_OUT_OF_SCOPE");
     REFUSES(fx, PERMISSION_DENIED, "DOMAIN_OUT_OF_SCOPE",
             ask(fx, &scoped, "AddressRemove", "address", "hugo@mail.example.com", NULL));
     REFUSED(ask(fx, &scoped, "AddressGet", "address", "hugo@mail.example.com", NULL),
