@@ -11,10 +11,8 @@
 #define LINE_MAX_BYTES 4096
 
 static const char *const level_names[] = {
-    [LOG_DEBUG] = "debug",
-    [LOG_INFO] = "info",
-    [LOG_WARNING] = "warning",
-    [LOG_ERROR] = "error",
+    [LOG_DEBUG] = "debug", [LOG_INFO] = "info",   [LOG_WARNING] = "warning",
+    [LOG_ERROR] = "error", [LOG_AUDIT] = "audit",
 };
 
 /* U+FFFD, in place of what is no character. */

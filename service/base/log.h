@@ -13,7 +13,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
+enum log_level {
+    LOG_DEBUG,
+    LOG_INFO,
+    LOG_WARNING,
+    LOG_ERROR,
+    LOG_AUDIT, /* written whatever the least level: who saw a secret, who may not do what */
+};
 
 struct log_field {
     const char *key;

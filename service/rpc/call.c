@@ -101,17 +101,26 @@ static void release_keys(struct rpc_call *call)
     call->key_count = 0;
 }
 
+static enum log_level level_of(const struct rpc_call *call)
+{
+    bool secret = call->row != NULL && call->row->secret;
+
+    if (secret || call->status.code == MX_PERMISSION_DENIED ||
+        call->status.code == MX_UNAUTHENTICATED) {
+        return LOG_AUDIT;
+    }
+    return status_ok(&call->status) ? LOG_DEBUG : LOG_INFO;
+}
+
 static void log_call(const struct rpc_call *call)
 {
-    bool failed = !status_ok(&call->status);
-    bool secret = call->row != NULL && call->row->secret;
-    enum log_level level = failed || secret ? LOG_INFO : LOG_DEBUG;
+    enum log_level level = level_of(call);
 
     if (!log_enabled(level)) {
         return;
     }
-    log_write(level, failed ? "refused" : "call", LOG_TEXT("method", call->method),
-              LOG_TEXT("tag", call->tag),
+    log_write(level, status_ok(&call->status) ? "call" : "refused",
+              LOG_TEXT("method", call->method), LOG_TEXT("tag", call->tag),
               LOG_TEXT("principal", call->principal == NULL ? "" : call->principal->name),
               LOG_NUMBER("uid", call->exchange->peer.kind == RPC_PEER_UNIX
                                     ? (int64_t) call->exchange->peer.uid

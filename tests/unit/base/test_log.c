@@ -83,6 +83,15 @@ static void what_is_below_the_level_is_not_written(void **state)
     assert_true(log_enabled(LOG_WARNING));
 }
 
+static void what_is_for_the_audit_is_written_whatever_the_level(void **state)
+{
+    (void) state;
+    log_configure(LOG_ERROR, false);
+    assert_true(log_enabled(LOG_AUDIT));
+    assert_false(log_enabled(LOG_WARNING));
+    log_configure(LOG_INFO, false);
+}
+
 static void no_value_can_forge_a_line(void **state)
 {
     const char *text;
@@ -146,6 +155,7 @@ int main(void)
         cmocka_unit_test(an_event_is_one_line_of_text),
         cmocka_unit_test(an_event_is_one_object_of_json),
         cmocka_unit_test(what_is_below_the_level_is_not_written),
+        cmocka_unit_test(what_is_for_the_audit_is_written_whatever_the_level),
         cmocka_unit_test(no_value_can_forge_a_line),
         cmocka_unit_test(no_value_can_command_a_terminal),
         cmocka_unit_test(a_line_that_is_too_long_is_cut_between_its_quotes),
