@@ -442,6 +442,14 @@ static int open_directory(const struct keydir *dir, int at_fd, const char *name,
     return fd;
 }
 
+/* Whoever may write to it could put another key in a file's place. */
+static bool is_open_to_all(int fd)
+{
+    struct stat status;
+
+    return fstat(fd, &status) != 0 || (status.st_mode & S_IWOTH) != 0;
+}
+
 static enum mx_code open_directories(struct keydir *dir, const char *path, struct mx_error *err)
 {
     enum mx_code code = MX_OK;
@@ -449,6 +457,11 @@ static enum mx_code open_directories(struct keydir *dir, const char *path, struc
 
     if (fd < 0) {
         return fail_errno(err, "open directory", path);
+    }
+    if (is_open_to_all(fd)) {
+        (void) close(fd);
+        return mx_fail(err, MX_FAILED_PRECONDITION,
+                       "everybody may write to key directory '%s': chmod o-w", path);
     }
     dir->dkim_fd = open_directory(dir, fd, "dkim", false);
     dir->old_fd = dir->dkim_fd < 0 ? -1 : open_directory(dir, dir->dkim_fd, OLD, false);

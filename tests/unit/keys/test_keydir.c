@@ -151,6 +151,16 @@ static void a_file_is_named_after_selector_domain_time_and_kind(void **state)
     arena_destroy(arena);
 }
 
+static void a_directory_that_everybody_may_write_to_is_refused(void **state)
+{
+    struct keydir *dir;
+    struct mx_error err;
+
+    assert_int_equal(chmod(*state, 0777), 0);
+    assert_int_equal(keydir_open(*state, (gid_t) -1, &dir, &err), MX_FAILED_PRECONDITION);
+    assert_non_null(strstr(err.message, *state));
+}
+
 static void the_longest_names_fit_the_file_system_and_differ(void **state)
 {
     struct arena *arena = arena_create(65536);
@@ -576,6 +586,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_file_is_named_after_selector_domain_time_and_kind),
+        TEST(a_directory_that_everybody_may_write_to_is_refused),
         TEST(the_longest_names_fit_the_file_system_and_differ),
         TEST(a_written_file_has_its_content_and_leaves_nothing_else),
         TEST(modes_do_not_depend_on_the_umask),
