@@ -241,8 +241,9 @@ int main(int argc, char **argv)
         return result;
     }
     if (settings_load(options.config, &settings, &problems, &err) != MX_OK) {
-        (void) fprintf(stderr, "mxadmd: the settings are not usable:\n%s\n",
-                       problems.text == NULL ? err.message : problems.text);
+        (void) fprintf(stderr, "mxadmd: the settings are not usable:\n%s%s",
+                       problems.text == NULL ? err.message : problems.text,
+                       problems.text == NULL ? "\n" : ""); /* the problems are whole lines */
         settings_problems_fini(&problems);
         return EXIT_USAGE;
     }
