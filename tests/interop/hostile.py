@@ -386,7 +386,7 @@ def wait_until(holds, words):
 def check_log(daemon):
     log = b''.join(daemon.log)
     for line in log.decode().splitlines():  # that it is UTF-8 is a check, too
-        assert re.match(r'\d{4}-\d\d-\d\dT[\d:.]+Z (debug|info|warning|error) ', line), line
+        assert re.match(r'\d{4}-\d\d-\d\dT[\d:.]+Z (debug|info|warning|error|audit) ', line), line
     assert len(log.decode().splitlines()) == log.count(b'\n'), 'a line ends within a value'
     for hostile in ('\x1b', '\u009b', '\u202e', 'PRIVATE KEY'):
         assert hostile.encode() not in log, f'{hostile!r} is in the log'
