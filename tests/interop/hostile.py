@@ -210,7 +210,7 @@ class GoodClient(threading.Thread):
     def run(self):
         try:
             with Connection(self.url) as connection:
-                while not self.ends:
+                while not (self.ends and self.latencies):  # once, even if the attack is over
                     begin = time.monotonic()
                     code = code_of(connection.call(request('DomainGet', field(1, 'a.example'))))
                     self.latencies.append(time.monotonic() - begin)
