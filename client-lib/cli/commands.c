@@ -38,9 +38,9 @@ static void split(struct command *command, const char *method)
             noun = strlen(long_nouns[i]) - 1;
         }
     }
-    snprintf(command->noun, sizeof(command->noun), "%.*s", (int) noun, words);
-    snprintf(command->verb, sizeof(command->verb), "%s",
-             words[noun] == '-' ? words + noun + 1 : "");
+    (void) snprintf(command->noun, sizeof(command->noun), "%.*s", (int) noun, words);
+    (void) snprintf(command->verb, sizeof(command->verb), "%s",
+                    words[noun] == '-' ? words + noun + 1 : "");
 }
 
 static struct command *make(size_t *count_out)
@@ -54,8 +54,8 @@ static struct command *make(size_t *count_out)
         for (unsigned m = 0; m < services[s]->n_methods; m++) {
             struct command *command = &commands[count++];
             command->method = &services[s]->methods[m];
-            snprintf(command->name, sizeof(command->name), "%s/%s", services[s]->name,
-                     command->method->name);
+            (void) snprintf(command->name, sizeof(command->name), "%s/%s", services[s]->name,
+                            command->method->name);
             if (s == 0) {
                 split(command, command->method->name);
             } else { /* another service than Admin is a noun itself */

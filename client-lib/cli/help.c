@@ -48,43 +48,43 @@ static void wrap(FILE *out, const char *text, int indent)
     while (*text != '\0') {
         int len = (int) strcspn(text, " ");
         if (column > 0 && column + 1 + len > TEXT_COLUMNS - indent) {
-            fputc('\n', out);
+            (void) fputc('\n', out);
             column = 0;
         }
-        fprintf(out, "%*s%.*s", column == 0 ? indent : 1, "", len, text);
+        (void) fprintf(out, "%*s%.*s", column == 0 ? indent : 1, "", len, text);
         column += (column > 0) + len;
         text += len;
         text += strspn(text, " ");
     }
     if (column > 0) {
-        fputc('\n', out);
+        (void) fputc('\n', out);
     }
 }
 
 void help_program(FILE *out)
 {
-    fputs("usage: mxadm NOUN VERB [ARGUMENT]... [--FIELD VALUE]... [OPTION]...\n\n"
-          "Calls operations of the mail configuration daemon mxadmd.\n\nNouns:\n",
-          out);
+    (void) fputs("usage: mxadm NOUN VERB [ARGUMENT]... [--FIELD VALUE]... [OPTION]...\n\n"
+                 "Calls operations of the mail configuration daemon mxadmd.\n\nNouns:\n",
+                 out);
     size_t count;
     const struct command *commands = commands_all(&count);
     for (size_t i = 0; i < count; i++) {
         if (command_of_noun(commands[i].noun) != &commands[i]) {
             continue;
         }
-        fprintf(out, "  %s", commands[i].noun);
+        (void) fprintf(out, "  %s", commands[i].noun);
         int gap = NOUN_COLUMNS - (int) strlen(commands[i].noun);
         for (size_t j = 0; j < count; j++) {
             if (strcmp(commands[j].noun, commands[i].noun) == 0 && commands[j].verb[0] != '\0') {
-                fprintf(out, "%*s%s", gap, gap > 0 ? "" : ", ", commands[j].verb);
+                (void) fprintf(out, "%*s%s", gap, gap > 0 ? "" : ", ", commands[j].verb);
                 gap = 0;
             }
         }
-        fputc('\n', out);
+        (void) fputc('\n', out);
     }
-    fputs("\nOptions, before or after the rest:\n", out);
+    (void) fputs("\nOptions, before or after the rest:\n", out);
     options_describe(out);
-    fputs(
+    (void) fputs(
         "\nExit codes: 0 done, 1 refused, 2 wrong usage, 3 server unavailable or outcome unknown.\n"
         "'mxadm NOUN --help' and 'mxadm NOUN VERB --help' say more.\n",
         out);
@@ -92,13 +92,13 @@ void help_program(FILE *out)
 
 void help_noun(FILE *out, const char *noun)
 {
-    fprintf(out, "usage: mxadm %s VERB [ARGUMENT]... [--FIELD VALUE]...\n\nVerbs:\n", noun);
+    (void) fprintf(out, "usage: mxadm %s VERB [ARGUMENT]... [--FIELD VALUE]...\n\nVerbs:\n", noun);
     size_t count;
     const struct command *commands = commands_all(&count);
     for (size_t i = 0; i < count; i++) {
         if (strcmp(commands[i].noun, noun) == 0) {
             const char *text = text_of(commands[i].name);
-            fprintf(out, "  %-18s %.*s\n", commands[i].verb, summary(text), text);
+            (void) fprintf(out, "  %-18s %.*s\n", commands[i].verb, summary(text), text);
         }
     }
 }
@@ -149,11 +149,11 @@ static void show_fields(FILE *out, const ProtobufCMessageDescriptor *message, co
         const ProtobufCFieldDescriptor *field = &message->fields[i];
         char *flag = memory_print("%s%s", prefix, field->name);
         for (char *c = flag; *c != '\0'; c++) {
-            *c = *c == '_' ? '-' : *c;
+            *c = (char) (*c == '_' ? '-' : *c);
         }
         const char *type = type_name(field);
-        fprintf(out, "  --%s%s%s%s\n", flag, type[0] != '\0' ? " " : "", type,
-                field->label == PROTOBUF_C_LABEL_REPEATED ? " (may be repeated)" : "");
+        (void) fprintf(out, "  --%s%s%s%s\n", flag, type[0] != '\0' ? " " : "", type,
+                       field->label == PROTOBUF_C_LABEL_REPEATED ? " (may be repeated)" : "");
         char *name = memory_print("%s.%s", message->name, field->name);
         wrap(out, text_of(name), 8);
         free(name);
@@ -173,22 +173,24 @@ void help_command(FILE *out, const struct command *command)
 {
     const char *buffer[LAYOUT_FIELDS_MAX];
     const char *const *fields = layout_positionals(command->method, buffer);
-    fprintf(out, "usage: mxadm %s%s%s", command->noun, command->verb[0] != '\0' ? " " : "",
-            command->verb);
+    (void) fprintf(out, "usage: mxadm %s%s%s", command->noun, command->verb[0] != '\0' ? " " : "",
+                   command->verb);
     for (; *fields != NULL; fields++) {
         char path[REQUEST_PATH_MAX];
         const ProtobufCFieldDescriptor *field = request_find(command->method->input, *fields, path);
-        fprintf(out, " [%s]%s", *fields, field->label == PROTOBUF_C_LABEL_REPEATED ? "..." : "");
+        (void) fprintf(out, " [%s]%s", *fields,
+                       field->label == PROTOBUF_C_LABEL_REPEATED ? "..." : "");
     }
-    fputs(" [--FIELD VALUE]... [OPTION]...\n\n", out);
+    (void) fputs(" [--FIELD VALUE]... [OPTION]...\n\n", out);
     wrap(out, text_of(command->name), 0);
     if (command->method->input->n_fields > 0) {
-        fputs("\nFields:\n", out);
+        (void) fputs("\nFields:\n", out);
         show_fields(out, command->method->input, "");
         if (message_field(command->method->input, "update_mask", strlen("update_mask")) != NULL) {
-            fputs("\nWithout --update-mask, the fields that flags set are taken over.\n", out);
+            (void) fputs("\nWithout --update-mask, the fields that flags set are taken over.\n",
+                         out);
         }
     }
-    fputs("\nOptions:\n", out);
+    (void) fputs("\nOptions:\n", out);
     options_describe(out);
 }

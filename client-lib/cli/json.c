@@ -109,11 +109,11 @@ static bool read_number(const ProtobufCFieldDescriptor *field, const json_t *jso
 {
     char text[64];
     if (json_is_integer(json)) {
-        snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, json_integer_value(json));
+        (void) snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, json_integer_value(json));
     } else {
         double number = json_real_value(json);
         bool whole = number == trunc(number) && fabs(number) <= EXACT_DOUBLE_MAX;
-        snprintf(text, sizeof(text), whole ? "%.0f" : "%.17g", number);
+        (void) snprintf(text, sizeof(text), whole ? "%.0f" : "%.17g", number);
     }
     return value_read(field, text, place, problem);
 }
@@ -162,7 +162,7 @@ static bool fail_inside(const ProtobufCFieldDescriptor *field, size_t index,
                         struct problem *problem)
 {
     char inner[sizeof(problem->words)];
-    strcpy(inner, problem->words);
+    memcpy(inner, problem->words, sizeof(inner));
     bool nested = field->type == PROTOBUF_C_TYPE_MESSAGE && !value_has_text(field);
     if (field->label == PROTOBUF_C_LABEL_REPEATED) {
         const char *rest = nested ? inner : inner + strlen(field->name);

@@ -36,8 +36,8 @@ static void guess(struct problem *problem, const char *word, const char *const *
     const char *near = command_guess(word, words);
     if (near != NULL) {
         size_t len = strlen(problem->words);
-        snprintf(problem->words + len, sizeof(problem->words) - len, "; did you mean '%s%s'?",
-                 prefix, near);
+        (void) snprintf(problem->words + len, sizeof(problem->words) - len,
+                        "; did you mean '%s%s'?", prefix, near);
     }
 }
 
@@ -74,7 +74,7 @@ static bool no_flag(const struct line *line, const char *name, struct problem *p
     for (size_t i = 0; i < field_count; i++) {
         words[n] = memory_copy(request->fields[i].name);
         for (char *c = words[n++]; *c != '\0'; c++) {
-            *c = *c == '_' ? '-' : *c;
+            *c = (char) (*c == '_' ? '-' : *c);
         }
     }
     for (size_t i = 0; options_name(i) != NULL; i++) {
@@ -94,7 +94,7 @@ static void add_setting(struct line *line, const char *path, const char *value, 
     line->settings =
         memory_resize(line->settings, (line->setting_count + 1) * sizeof(*line->settings));
     struct setting *setting = &line->settings[line->setting_count++];
-    snprintf(setting->path, sizeof(setting->path), "%s", path);
+    (void) snprintf(setting->path, sizeof(setting->path), "%s", path);
     setting->value = value;
     setting->is_flag = is_flag;
 }
@@ -224,13 +224,13 @@ static bool build_request(struct line *line, struct problem *problem)
 
 static enum exit_code usage(const struct line *line, const struct problem *problem)
 {
-    fprintf(stderr, "mxadm: %s\n", problem->words);
+    (void) fprintf(stderr, "mxadm: %s\n", problem->words);
     if (line->command != NULL) {
-        fprintf(stderr, "'mxadm %s%s%s --help' says more.\n", line->command->noun,
-                line->command->verb[0] != '\0' ? " " : "", line->command->verb);
+        (void) fprintf(stderr, "'mxadm %s%s%s --help' says more.\n", line->command->noun,
+                       line->command->verb[0] != '\0' ? " " : "", line->command->verb);
     } else {
-        fprintf(stderr, "'mxadm%s%s --help' says more.\n", line->noun != NULL ? " " : "",
-                line->noun != NULL ? line->noun : "");
+        (void) fprintf(stderr, "'mxadm%s%s --help' says more.\n", line->noun != NULL ? " " : "",
+                       line->noun != NULL ? line->noun : "");
     }
     return EXIT_USAGE;
 }
@@ -273,12 +273,12 @@ static enum exit_code run(struct line *line, int argc, char **argv)
 int main(int argc, char **argv)
 {
     /* Widths of characters and UTF-8; numbers stay as in C. */
-    setlocale(LC_CTYPE, "C.UTF-8");
+    (void) setlocale(LC_CTYPE, "C.UTF-8");
     struct line line = { 0 };
     options_init(&line.options);
     enum exit_code code = run(&line, argc, argv);
     if ((fflush(stdout) != 0 || ferror(stdout) != 0) && code == EXIT_DONE) {
-        fprintf(stderr, "mxadm: can't write: %s\n", strerror(errno));
+        (void) fprintf(stderr, "mxadm: can't write: %s\n", strerror(errno));
         code = EXIT_REFUSED;
     }
     if (line.request != NULL) {

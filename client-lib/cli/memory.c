@@ -11,7 +11,7 @@
 static void *must(void *pointer)
 {
     if (pointer == NULL) {
-        fputs("mxadm: out of memory\n", stderr);
+        (void) fputs("mxadm: out of memory\n", stderr);
         exit(EXIT_NO_MEMORY);
     }
     return pointer;

@@ -187,7 +187,7 @@ void options_describe(FILE *out)
     for (size_t i = 0; i < COUNT; i++) {
         char *flag =
             memory_print("--%s %s", table[i].name, table[i].value != NULL ? table[i].value : "");
-        fprintf(out, "  %-26s %s\n", flag, table[i].text);
+        (void) fprintf(out, "  %-26s %s\n", flag, table[i].text);
         free(flag);
     }
 }

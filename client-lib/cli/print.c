@@ -45,17 +45,17 @@ static int show(FILE *out, const char *text, const char *kept)
         const char *next = next_character(text, &c);
         char escaped[16];
         if (c < 0) {
-            snprintf(escaped, sizeof(escaped), "\\x%02x", (unsigned) -c);
+            (void) snprintf(escaped, sizeof(escaped), "\\x%02x", (unsigned) -c);
         } else if (is_control(c) && (c > 0x7f || strchr(kept, (int) c) == NULL)) {
-            snprintf(escaped, sizeof(escaped), "\\u%04x", (unsigned) c);
+            (void) snprintf(escaped, sizeof(escaped), "\\u%04x", (unsigned) c);
         } else {
-            snprintf(escaped, sizeof(escaped), "%.*s", (int) (next - text), text);
+            (void) snprintf(escaped, sizeof(escaped), "%.*s", (int) (next - text), text);
             width += wcwidth(c) > 0 ? wcwidth(c) : 0;
             width -= (int) strlen(escaped);
         }
         width += (int) strlen(escaped);
         if (out != NULL) {
-            fputs(escaped, out);
+            (void) fputs(escaped, out);
         }
         text = next;
     }
@@ -64,7 +64,7 @@ static int show(FILE *out, const char *text, const char *kept)
 
 static void pad(FILE *out, int columns)
 {
-    fprintf(out, "%*s", columns > 0 ? columns : 0, "");
+    (void) fprintf(out, "%*s", columns > 0 ? columns : 0, "");
 }
 
 /* ------------------------------------------------------------------- tables */
@@ -93,7 +93,7 @@ static char *heading(const char *path)
 {
     char *text = memory_copy(path);
     for (char *c = text; *c != '\0'; c++) {
-        *c = *c == '_' ? ' ' : *c >= 'a' && *c <= 'z' ? (char) (*c - 'a' + 'A') : *c;
+        *c = (char) (*c == '_' ? ' ' : *c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
     }
     return text;
 }
@@ -108,10 +108,10 @@ static void show_row(FILE *out, const struct print_table *table, char *const *ce
         int width = show(out, cells[i], "");
         if (i + 1 < count) {
             pad(out, table->widths[i] - width);
-            fputs(GAP, out);
+            (void) fputs(GAP, out);
         }
     }
-    fputc('\n', out);
+    (void) fputc('\n', out);
 }
 
 static const ProtobufCMessage *record_at(const ProtobufCMessage *response,
@@ -178,10 +178,10 @@ static void show_key(FILE *out, const char *name, int indent)
 {
     char *key = memory_copy(name);
     for (char *c = key; *c != '\0'; c++) {
-        *c = *c == '_' ? '-' : *c;
+        *c = (char) (*c == '_' ? '-' : *c);
     }
     pad(out, indent);
-    fprintf(out, "%s:", key);
+    (void) fprintf(out, "%s:", key);
     free(key);
 }
 
@@ -190,16 +190,16 @@ static void show_value(FILE *out, const ProtobufCFieldDescriptor *field, const v
 {
     if (!value_has_text(field)) {
         show_key(out, field->name, indent);
-        fputc('\n', out);
+        (void) fputc('\n', out);
         print_fields(out, *(ProtobufCMessage *const *) place, indent + INDENT);
         return;
     }
     char *text = value_write(field, place, VALUE_HUMAN);
     show_key(out, field->name, indent);
     pad(out, KEY_COLUMN - indent - (int) strlen(field->name) - 1);
-    fputc(' ', out);
+    (void) fputc(' ', out);
     show(out, text, "");
-    fputc('\n', out);
+    (void) fputc('\n', out);
     free(text);
 }
 
@@ -209,7 +209,7 @@ static void show_inner_table(FILE *out, const ProtobufCMessage *message,
 {
     struct print_table table = { .indent = indent + INDENT };
     show_key(out, field->name, indent);
-    fputc('\n', out);
+    (void) fputc('\n', out);
     print_records(out, &table, message, field);
 }
 
@@ -233,7 +233,7 @@ void print_raw(FILE *out, const char *text)
     show(out, text, "\n\t");
     size_t len = strlen(text);
     if (len > 0 && text[len - 1] != '\n') {
-        fputc('\n', out);
+        (void) fputc('\n', out);
     }
 }
 
@@ -243,15 +243,15 @@ void print_changes(FILE *out, const mxadm_result *result)
     for (size_t i = 0; i < count; i++) {
         const Mxadm__V1__PlannedChange *change = mxadm_result_change(result, i);
         char *action = text_at(&change->base, "action");
-        fprintf(out, "would %s ", action);
+        (void) fprintf(out, "would %s ", action);
         show(out, change->kind, "");
-        fputs(" ", out);
+        (void) fputs(" ", out);
         show(out, change->name, "");
-        fputc('\n', out);
+        (void) fputc('\n', out);
         free(action);
     }
     if (count == 0) {
-        fputs("nothing would change\n", out);
+        (void) fputs("nothing would change\n", out);
     }
 }
 
@@ -293,27 +293,28 @@ static void show_details(FILE *out, const Mxadm__V1__Status *status)
 {
     const Mxadm__V1__BadRequest *bad = status->bad_request;
     for (size_t i = 0; bad != NULL && i < bad->n_field_violations; i++) {
-        fputs("  ", out);
+        (void) fputs("  ", out);
         show(out, bad->field_violations[i]->field, "");
-        fputs(": ", out);
+        (void) fputs(": ", out);
         show(out, bad->field_violations[i]->description, "");
-        fputc('\n', out);
+        (void) fputc('\n', out);
     }
     const Mxadm__V1__PreconditionFailure *failure = status->precondition_failure;
     if (failure == NULL) {
         return;
     }
     for (size_t i = 0; i < failure->n_violations; i++) {
-        fputs("  in the way: ", out);
+        (void) fputs("  in the way: ", out);
         show(out, failure->violations[i]->type, "");
-        fputs(" '", out);
+        (void) fputs(" '", out);
         show(out, failure->violations[i]->subject, "");
-        fputs("': ", out);
+        (void) fputs("': ", out);
         show(out, failure->violations[i]->description, "");
-        fputc('\n', out);
+        (void) fputc('\n', out);
     }
     if (failure->total > failure->n_violations) {
-        fprintf(out, "  in the way: %" PRIu64 " more\n", failure->total - failure->n_violations);
+        (void) fprintf(out, "  in the way: %" PRIu64 " more\n",
+                       failure->total - failure->n_violations);
     }
 }
 
@@ -322,17 +323,18 @@ static void show_hints(FILE *out, const mxadm_result *result)
     const Mxadm__V1__Status *status = mxadm_result_status(result);
     if (status != NULL && status->retry_info != NULL && status->retry_info->retry_delay != NULL) {
         char *delay = text_at(&status->retry_info->base, "retry_delay");
-        fprintf(out, "  try again in %s\n", delay);
+        (void) fprintf(out, "  try again in %s\n", delay);
         free(delay);
     }
     const uint8_t *id = mxadm_result_request_id(result);
     if (mxadm_result_may_have_happened(result) && id != NULL) {
-        fputs("  if it changes something, that may have happened: call again with --request-id ",
-              out);
+        (void) fputs(
+            "  if it changes something, that may have happened: call again with --request-id ",
+            out);
         for (size_t i = 0; i < MXADM_REQUEST_ID_SIZE; i++) {
-            fprintf(out, "%02x", id[i]);
+            (void) fprintf(out, "%02x", id[i]);
         }
-        fputs(" to be sure\n", out);
+        (void) fputs(" to be sure\n", out);
     }
 }
 
@@ -343,14 +345,14 @@ void print_failure(FILE *out, const mxadm_result *result)
     const char *reason = mxadm_result_reason(result);
     bool twice = status != NULL && repeats_details(status);
     bool listed = twice && count_details(status) > 1;
-    fputs("mxadm: ", out);
+    (void) fputs("mxadm: ", out);
     show(out, listed ? "refused" : mxadm_result_message(result), "");
-    fprintf(out, " (%s", code);
+    (void) fprintf(out, " (%s", code);
     if (reason[0] != '\0' && strcmp(reason, code) != 0) {
-        fputs(", ", out);
+        (void) fputs(", ", out);
         show(out, reason, "");
     }
-    fputs(")\n", out);
+    (void) fputs(")\n", out);
     if (status != NULL && (listed || !twice)) {
         show_details(out, status);
     }

@@ -7,7 +7,7 @@ bool problem_say(struct problem *problem, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    vsnprintf(problem->words, sizeof(problem->words), format, args);
+    (void) vsnprintf(problem->words, sizeof(problem->words), format, args);
     va_end(args);
     return false;
 }

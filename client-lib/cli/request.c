@@ -78,7 +78,7 @@ char *request_read_file(const char *name, size_t *len_out, struct problem *probl
     } while (got > 0 && len <= REQUEST_FILE_BYTES_MAX);
     bool failed = ferror(file) != 0;
     if (file != stdin) {
-        fclose(file);
+        (void) fclose(file);
     }
     if (failed || len > REQUEST_FILE_BYTES_MAX) {
         free(text);

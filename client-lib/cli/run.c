@@ -106,7 +106,7 @@ static void add_changes_json(struct run *run, const mxadm_result *result)
 static void print_json(FILE *out, const json_t *json)
 {
     json_dumpf(json, out, JSON_INDENT(2));
-    fputc('\n', out);
+    (void) fputc('\n', out);
 }
 
 static enum exit_code fail(const struct run *run, const mxadm_result *result)
@@ -238,7 +238,7 @@ enum exit_code run_command(const struct command *command, ProtobufCMessage *requ
     client_options.max_attempts = options->attempts;
     mxadm_client *client;
     if (mxadm_client_open(&client_options, &client) != MXADM_OK) {
-        fputs("mxadm: out of memory or threads\n", stderr);
+        (void) fputs("mxadm: out of memory or threads\n", stderr);
         json_decref(run.json);
         return EXIT_REFUSED;
     }

@@ -122,7 +122,7 @@ static char *write_enum(const ProtobufCEnumDescriptor *descriptor, int number, e
     }
     char *text = memory_copy(value_enum_short(descriptor, value->name));
     for (char *c = text; *c != '\0'; c++) {
-        *c = *c == '_' ? '-' : (char) tolower((unsigned char) *c);
+        *c = (char) (*c == '_' ? '-' : tolower((unsigned char) *c));
     }
     return text;
 }
@@ -149,7 +149,7 @@ static char *snake(const char *camel, size_t len)
         if (isupper((unsigned char) camel[i])) {
             *out++ = '_';
         }
-        *out++ = camel[i] == '-' ? '_' : (char) tolower((unsigned char) camel[i]);
+        *out++ = (char) (camel[i] == '-' ? '_' : tolower((unsigned char) camel[i]));
     }
     return text;
 }
@@ -169,8 +169,8 @@ char *value_base64(const uint8_t *bytes, size_t len)
         group |= i + 2 < len ? bytes[i + 2] : 0;
         *out++ = base64_alphabet[group >> 18];
         *out++ = base64_alphabet[group >> 12 & 63];
-        *out++ = i + 1 < len ? base64_alphabet[group >> 6 & 63] : '=';
-        *out++ = i + 2 < len ? base64_alphabet[group & 63] : '=';
+        *out++ = (char) (i + 1 < len ? base64_alphabet[group >> 6 & 63] : '=');
+        *out++ = (char) (i + 2 < len ? base64_alphabet[group & 63] : '=');
     }
     return text;
 }
@@ -376,8 +376,8 @@ static char *write_timestamp(const Google__Protobuf__Timestamp *timestamp)
         gmtime_r(&seconds, &tm) == NULL) {
         return memory_copy("invalid");
     }
-    snprintf(date, sizeof(date), "%04d-%02d-%02dT%02d:%02d:%02d", tm.tm_year + 1900, tm.tm_mon + 1,
-             tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    (void) snprintf(date, sizeof(date), "%04d-%02d-%02dT%02d:%02d:%02d", tm.tm_year + 1900,
+                    tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
     char *fraction = write_fraction(timestamp->nanos);
     char *text = memory_print("%s%sZ", date, fraction);
     free(fraction);
@@ -493,7 +493,7 @@ static char *write_double(double number)
     char text[40];
 
     for (int digits = DBL_DIG; digits <= DBL_DECIMAL_DIG; digits++) {
-        snprintf(text, sizeof(text), "%.*g", digits, number);
+        (void) snprintf(text, sizeof(text), "%.*g", digits, number);
         if (strtod(text, NULL) == number) {
             break;
         }

@@ -1,5 +1,6 @@
 #include "call.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -40,9 +41,10 @@ const ProtobufCMethodDescriptor *mxadm_method_find(const char *method)
 static char *full_name(const char *method)
 {
     const char *prefix = strchr(method, '/') == NULL ? ADMIN_PREFIX : "";
-    char *name = malloc(strlen(prefix) + strlen(method) + 1);
+    size_t size = strlen(prefix) + strlen(method) + 1;
+    char *name = malloc(size);
     if (name != NULL) {
-        strcpy(stpcpy(name, prefix), method);
+        (void) snprintf(name, size, "%s%s", prefix, method);
     }
     return name;
 }

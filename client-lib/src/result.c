@@ -33,7 +33,7 @@ void result_fail(mxadm_result *result, mxadm_code code, const char *reason, cons
     clear(result);
     va_list args;
     va_start(args, format);
-    vsnprintf(result->words, sizeof(result->words), format, args);
+    (void) vsnprintf(result->words, sizeof(result->words), format, args);
     va_end(args);
     mxadm__v1__status__init(&result->own_status);
     mxadm__v1__error_info__init(&result->own_info);

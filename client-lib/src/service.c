@@ -23,8 +23,8 @@ static void invoke(ProtobufCService *base, unsigned method_index, const Protobuf
     struct service *service = (struct service *) base;
     const ProtobufCServiceDescriptor *descriptor = base->descriptor;
     char method[METHOD_NAME_MAX];
-    snprintf(method, sizeof(method), "%s/%s", descriptor->name,
-             descriptor->methods[method_index].name);
+    (void) snprintf(method, sizeof(method), "%s/%s", descriptor->name,
+                    descriptor->methods[method_index].name);
     mxadm_result_free(service->result);
     mxadm_call(service->client, method, request, &service->options, &service->result);
     closure(mxadm_result_response(service->result), closure_data);
