@@ -25,8 +25,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A service manager waits longer; a person does not. What is accepted is done within it. */
-#define DRAIN_MS 4000
+/* What was accepted is done within it; with the 2 s that nng may take to end, 5 s are enough for
+ * all. */
+#define DRAIN_MS 2500
 
 enum exit_code { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
