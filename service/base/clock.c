@@ -30,3 +30,13 @@ void clock_shift_wall(int64_t us)
 {
     atomic_fetch_add(&wall_shift_us, us);
 }
+
+void clock_cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t monotonic;
+
+    (void) pthread_condattr_init(&monotonic);
+    (void) pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void) pthread_cond_init(cond, &monotonic);
+    (void) pthread_condattr_destroy(&monotonic);
+}

@@ -1,5 +1,6 @@
 #include "db/backend_sqlite.h"
 
+#include "base/clock.h"
 #include "db/backend_sqlite_private.h"
 
 #include <stdlib.h>
@@ -301,7 +302,6 @@ static const struct backend_ops sqlite_ops = {
 static struct sqlite_backend *backend_alloc(const char *path)
 {
     struct sqlite_backend *self = calloc(1, sizeof(*self));
-    pthread_condattr_t monotonic;
 
     if (self == NULL) {
         return NULL;
@@ -314,10 +314,7 @@ static struct sqlite_backend *backend_alloc(const char *path)
     self->backend.ops = &sqlite_ops;
     turns_init(&self->turns);
     (void) pthread_mutex_init(&self->head_lock, NULL);
-    (void) pthread_condattr_init(&monotonic);
-    (void) pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void) pthread_cond_init(&self->head_moved, &monotonic);
-    (void) pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&self->head_moved);
     return self;
 }
 

@@ -280,7 +280,6 @@ static struct server *create(const struct settings *settings, const struct serve
                              struct rpc *rpc)
 {
     struct server *server = calloc(1, sizeof(*server));
-    pthread_condattr_t monotonic;
 
     if (server == NULL) {
         return NULL;
@@ -298,10 +297,7 @@ static struct server *create(const struct settings *settings, const struct serve
         return NULL;
     }
     (void) pthread_mutex_init(&server->lock, NULL);
-    (void) pthread_condattr_init(&monotonic);
-    (void) pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void) pthread_cond_init(&server->changed, &monotonic);
-    (void) pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&server->changed);
     return server;
 }
 

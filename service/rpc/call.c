@@ -135,15 +135,9 @@ static void log_call(const struct rpc_call *call)
  * draft that came to nothing would have made. */
 static void set_refused_revision(struct rpc_call *call)
 {
-    struct store *store = call->rpc->config.store;
-    struct store_snapshot *newest;
-
-    if (status_ok(&call->status) || call->snapshot != NULL) {
-        return;
+    if (!status_ok(&call->status) && call->snapshot == NULL) {
+        call->revision = store_revision(call->rpc->config.store);
     }
-    newest = store_acquire(store);
-    call->revision = store_snapshot_revision(newest);
-    store_release(store, newest);
 }
 
 /* Counts one more, unless there are as many as may be. */
@@ -391,11 +385,6 @@ const struct settings *call_settings(const struct rpc_call *call)
 const struct principal *call_principal(const struct rpc_call *call)
 {
     return call->principal;
-}
-
-bool call_validates_only(const struct rpc_call *call)
-{
-    return call->validate_only;
 }
 
 bool call_covers(struct rpc_call *call, const char *domain)

@@ -51,7 +51,6 @@ struct status *call_status(struct rpc_call *call);
 struct arena *call_arena(struct rpc_call *call);
 const struct settings *call_settings(const struct rpc_call *call);
 const struct principal *call_principal(const struct rpc_call *call);
-bool call_validates_only(const struct rpc_call *call);
 
 /* Reports PERMISSION_DENIED unless the caller's scope covers the domain (a name). */
 bool call_covers(struct rpc_call *call, const char *domain);

@@ -355,7 +355,6 @@ enum mx_code rpc_create(const struct rpc_config *config, struct rpc **rpc_out, s
 {
     struct rpc *rpc = calloc(1, sizeof(*rpc));
     enum mx_code code = MX_OK;
-    pthread_condattr_t monotonic;
 
     if (rpc == NULL) {
         return mx_fail(err, MX_RESOURCE_EXHAUSTED, "out of memory for the dispatcher");
@@ -363,10 +362,7 @@ enum mx_code rpc_create(const struct rpc_config *config, struct rpc **rpc_out, s
     rpc->config = *config;
     rpc->start_us = clock_wall_us();
     (void) pthread_mutex_init(&rpc->calls_lock, NULL);
-    (void) pthread_condattr_init(&monotonic);
-    (void) pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void) pthread_cond_init(&rpc->calls_none, &monotonic);
-    (void) pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&rpc->calls_none);
     rpc->pages = pages_create(config->store, config->settings->limits.pinned_lists);
     if (rpc->pages == NULL) {
         code = mx_fail(err, MX_RESOURCE_EXHAUSTED, "out of memory for the dispatcher");

@@ -62,20 +62,11 @@ void waiter_poke(struct waiter *waiter)
     (void) pthread_mutex_unlock(&waiter->lock);
 }
 
-static uint64_t newest_revision(struct store *store)
-{
-    struct store_snapshot *snapshot = store_acquire(store);
-    uint64_t revision = store_snapshot_revision(snapshot);
-
-    store_release(store, snapshot);
-    return revision;
-}
-
 /* Takes out of the parked those whose wait is over; `*deadline` becomes the next of the others. */
 static struct rpc_call *take_due(struct waiter *waiter, int64_t now, int64_t *deadline)
 {
     bool all = atomic_load(&waiter->rpc->draining);
-    uint64_t revision = newest_revision(waiter->rpc->config.store);
+    uint64_t revision = store_revision(waiter->rpc->config.store);
     struct rpc_call **link = &waiter->parked;
     struct rpc_call *due = NULL;
 
@@ -101,7 +92,7 @@ static void end_wait(struct rpc_call *call)
 {
     struct rpc *rpc = call->rpc;
 
-    if (call->min_revision <= newest_revision(rpc->config.store)) {
+    if (call->min_revision <= store_revision(rpc->config.store)) {
         call_run_read(call);
         return;
     }
@@ -179,17 +170,13 @@ static void waiter_free(struct waiter *waiter)
 enum mx_code waiter_create(struct rpc *rpc, struct waiter **out, struct mx_error *err)
 {
     struct waiter *waiter = calloc(1, sizeof(*waiter));
-    pthread_condattr_t monotonic;
 
     if (waiter == NULL) {
         return mx_fail(err, MX_RESOURCE_EXHAUSTED, "out of memory for the waiter");
     }
     waiter->rpc = rpc;
     (void) pthread_mutex_init(&waiter->lock, NULL);
-    (void) pthread_condattr_init(&monotonic);
-    (void) pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void) pthread_cond_init(&waiter->wake, &monotonic);
-    (void) pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&waiter->wake);
     if (pthread_create(&waiter->thread, NULL, waiter_main, waiter) != 0) {
         waiter_free(waiter);
         return mx_fail(err, MX_RESOURCE_EXHAUSTED, "the waiter's thread can't be started");

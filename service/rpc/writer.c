@@ -604,10 +604,8 @@ static uint64_t floor_by_age(struct writer *writer, int64_t keep_ms, bool *more_
 
 static uint64_t floor_by_count(struct writer *writer, uint64_t keep)
 {
-    struct store_snapshot *snapshot = store_acquire(writer->rpc->config.store);
-    uint64_t revision = store_snapshot_revision(snapshot);
+    uint64_t revision = store_revision(writer->rpc->config.store);
 
-    store_release(writer->rpc->config.store, snapshot);
     return revision > keep ? revision - keep + 1 : 0;
 }
 
@@ -670,7 +668,6 @@ static void writer_free(struct writer *writer)
 enum mx_code writer_create(struct rpc *rpc, struct writer **out, struct mx_error *err)
 {
     struct writer *writer = calloc(1, sizeof(*writer));
-    pthread_condattr_t monotonic;
 
     if (writer == NULL) {
         return mx_fail(err, MX_RESOURCE_EXHAUSTED, "out of memory for the writer");
@@ -679,10 +676,7 @@ enum mx_code writer_create(struct rpc *rpc, struct writer **out, struct mx_error
     writer->end = &writer->first;
     writer->trim_at_ms = clock_mono_ms() + TRIM_PERIOD_MS;
     (void) pthread_mutex_init(&writer->lock, NULL);
-    (void) pthread_condattr_init(&monotonic);
-    (void) pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void) pthread_cond_init(&writer->wake, &monotonic);
-    (void) pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&writer->wake);
     writer->group = calloc(rpc->config.settings->limits.group, sizeof(struct rpc_call *));
     if (writer->group == NULL || pthread_create(&writer->thread, NULL, writer_main, writer) != 0) {
         writer_free(writer);

@@ -123,3 +123,12 @@ void snapshot_destroy_last(struct store *store)
     trie_nodes_fini(&last->dead);
     free(last);
 }
+
+uint64_t store_revision(struct store *store)
+{
+    struct store_snapshot *newest = store_acquire(store);
+    uint64_t revision = store_snapshot_revision(newest);
+
+    store_release(store, newest);
+    return revision;
+}

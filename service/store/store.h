@@ -93,6 +93,9 @@ struct store_snapshot *store_acquire(struct store *store);
 struct store_snapshot *store_snapshot_pin(struct store_snapshot *snapshot);
 void store_release(struct store *store, struct store_snapshot *snapshot);
 
+/* Revision of the newest snapshot. */
+uint64_t store_revision(struct store *store);
+
 uint64_t store_snapshot_revision(const struct store_snapshot *snapshot);
 struct position store_snapshot_position(const struct store_snapshot *snapshot);
 const struct store_view *store_snapshot_view(const struct store_snapshot *snapshot);
