@@ -1,9 +1,10 @@
 # All warnings, hardening and sanitizers, in one place.
 add_library(mxadm_flags INTERFACE)
-target_compile_definitions(mxadm_flags INTERFACE _GNU_SOURCE)
+target_compile_definitions(mxadm_flags INTERFACE $<$<COMPILE_LANGUAGE:C>:_GNU_SOURCE>)
 target_compile_options(mxadm_flags INTERFACE
-  -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings
-  -Wpointer-arith -Wvla -Wswitch-enum -Wformat=2 -Wimplicit-fallthrough -fno-strict-aliasing)
+  -Wall -Wextra -Wshadow -Wwrite-strings -Wpointer-arith -Wvla -Wswitch-enum -Wformat=2
+  -Wimplicit-fallthrough -fno-strict-aliasing
+  $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes> $<$<COMPILE_LANGUAGE:C>:-Wmissing-prototypes>)
 if(MXADM_WERROR)
   target_compile_options(mxadm_flags INTERFACE -Werror)
 endif()

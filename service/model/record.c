@@ -23,10 +23,20 @@ static const struct {
     [RECORD_USED_SELECTOR] = { 'u', "used selector",
                                &mxadm__internal__v1__used_selector__descriptor },
     [RECORD_VAULT_KEY] = { 'v', "vault key", &mxadm__internal__v1__vault_key__descriptor },
+    [RECORD_ALIAS] = { 'l', "alias", &mxadm__v1__alias__descriptor },
+    [RECORD_ALIAS_MEMBER] = { 'm', "alias member", &mxadm__v1__alias_member__descriptor },
+    [RECORD_TLS_PUBLIC_KEY] = { 't', "tls public key", &mxadm__v1__tls_public_key__descriptor },
+    [RECORD_CONFIG] = { 'c', "config", &mxadm__v1__config__descriptor },
 };
 
 #define DERIVED_ACCOUNT_ADDRESSES 'A'
 #define DERIVED_DOMAIN_ACCOUNTS   'D'
+#define DERIVED_MEMBERSHIPS       'M'
+#define DERIVED_ACCOUNT_TLS_KEYS  'T'
+#define DERIVED_LOGIN_TLS_KEYS    'L'
+#define DERIVED_FROM_IDS          'F'
+#define DERIVED_SEPARATORS        'S'
+#define DERIVED_CASE              'U'
 
 /* -------------------------------------------------------------------- keys */
 
@@ -42,75 +52,128 @@ static void append(struct record_key *key, const char *text, size_t len)
     key->len += len;
 }
 
-static struct record_key key_of(char prefix, const char *first, const char *second,
-                                const char *third)
+/* The names that are not NULL, each but the first behind a 0x00. */
+static struct record_key key_of(char prefix, const char *const names[RECORD_PARTS_MAX])
 {
     struct record_key key;
 
     key.len = 0;
     append(&key, &prefix, 1);
-    if (first != NULL) {
-        append(&key, first, strlen(first));
-    }
-    if (second != NULL) {
-        append(&key, "", 1);
-        append(&key, second, strlen(second));
-    }
-    if (third != NULL) {
-        append(&key, "", 1);
-        append(&key, third, strlen(third));
+    for (int i = 0; i < RECORD_PARTS_MAX && names[i] != NULL; i++) {
+        if (i > 0) {
+            append(&key, "", 1);
+        }
+        append(&key, names[i], strlen(names[i]));
     }
     return key;
 }
 
 struct record_key record_key(enum record_kind kind, const char *first, const char *second)
 {
-    return key_of(kinds[kind].prefix, first, second, NULL);
+    return key_of(kinds[kind].prefix, (const char *[RECORD_PARTS_MAX]){ first, second });
 }
 
 struct record_key record_prefix(enum record_kind kind, const char *first)
 {
-    return key_of(kinds[kind].prefix, first, first == NULL ? NULL : "", NULL);
+    return key_of(kinds[kind].prefix,
+                  (const char *[RECORD_PARTS_MAX]){ first, first == NULL ? NULL : "" });
+}
+
+struct record_key record_member_key(const char *alias_domain, const char *alias_localpart,
+                                    const char *domain, const char *localpart)
+{
+    return key_of(
+        kinds[RECORD_ALIAS_MEMBER].prefix,
+        (const char *[RECORD_PARTS_MAX]){ alias_domain, alias_localpart, domain, localpart });
+}
+
+struct record_key record_members(const char *alias_domain, const char *alias_localpart)
+{
+    return record_member_key(alias_domain, alias_localpart, "", NULL);
+}
+
+/* All keys that go on behind these names; `second` NULL: behind the first. */
+static struct record_key range_of(char prefix, const char *first, const char *second)
+{
+    return key_of(prefix, (const char *[RECORD_PARTS_MAX]){ first, second == NULL ? "" : second,
+                                                            second == NULL ? NULL : "" });
 }
 
 struct record_key record_account_addresses(const char *account, const char *domain)
 {
-    return key_of(DERIVED_ACCOUNT_ADDRESSES, account, domain == NULL ? "" : domain,
-                  domain == NULL ? NULL : "");
+    return range_of(DERIVED_ACCOUNT_ADDRESSES, account, domain);
 }
 
 struct record_key record_domain_accounts(const char *domain, const char *account)
 {
-    return key_of(DERIVED_DOMAIN_ACCOUNTS, domain, account == NULL ? "" : account,
-                  account == NULL ? NULL : "");
+    return range_of(DERIVED_DOMAIN_ACCOUNTS, domain, account);
 }
 
+struct record_key record_memberships(const char *domain, const char *localpart)
+{
+    return range_of(DERIVED_MEMBERSHIPS, domain, localpart);
+}
+
+struct record_key record_account_tls_keys(const char *account)
+{
+    return range_of(DERIVED_ACCOUNT_TLS_KEYS, account, NULL);
+}
+
+struct record_key record_login_tls_keys(const char *domain, const char *localpart)
+{
+    return range_of(DERIVED_LOGIN_TLS_KEYS, domain, localpart);
+}
+
+struct record_key record_from_ids(const char *domain, const char *localpart)
+{
+    return range_of(DERIVED_FROM_IDS, domain, localpart);
+}
+
+struct record_key record_with_separator(const char *domain, char character)
+{
+    return range_of(DERIVED_SEPARATORS, domain, (const char[]){ character, '\0' });
+}
+
+struct record_key record_with_case(const char *domain)
+{
+    return range_of(DERIVED_CASE, domain, NULL);
+}
+
+/* The names within a key; those that it does not have are absent. */
 struct names {
-    const char *first;
-    size_t first_len;
-    const char *second;
-    size_t second_len;
-    const char *third;
-    size_t third_len;
+    struct slice at[RECORD_PARTS_MAX];
 };
 
-/* The names within a key; those that it does not have are NULL. */
 static struct names names_of(struct slice key)
 {
     struct names names = { 0 };
-    const char *at = (const char *) key.data + 1;
-    const char *end = (const char *) key.data + key.len;
-    const char **starts[] = { &names.first, &names.second, &names.third };
-    size_t *lens[] = { &names.first_len, &names.second_len, &names.third_len };
+    const uint8_t *at = key.data + 1;
+    const uint8_t *end = key.data + key.len;
 
-    for (int i = 0; i < 3 && at <= end; i++) {
-        const char *stop = i == 2 ? NULL : memchr(at, 0, (size_t) (end - at));
+    for (int i = 0; i < RECORD_PARTS_MAX && at <= end; i++) {
+        const uint8_t *stop = i == RECORD_PARTS_MAX - 1 ? NULL : memchr(at, 0, (size_t) (end - at));
 
-        *starts[i] = at;
-        *lens[i] = (size_t) ((stop == NULL ? end : stop) - at);
-        at += *lens[i] + 1;
+        names.at[i] = slice_of(at, (size_t) ((stop == NULL ? end : stop) - at));
+        at += names.at[i].len + 1;
     }
     return names;
+}
+
+void record_key_parts(struct arena *arena, struct slice key,
+                      const char *parts_out[RECORD_PARTS_MAX])
+{
+    struct names names = names_of(key);
+
+    for (int i = 0; i < RECORD_PARTS_MAX; i++) {
+        parts_out[i] = names.at[i].data == NULL
+                           ? ""
+                           : arena_strndup(arena, (const char *) names.at[i].data, names.at[i].len);
+    }
+}
+
+static void append_slice(struct record_key *key, struct slice text)
+{
+    append(key, (const char *) text.data, text.len);
 }
 
 bool record_indexed_address(struct slice index_key, struct record_key *key_out)
@@ -118,32 +181,23 @@ bool record_indexed_address(struct slice index_key, struct record_key *key_out)
     struct names names = names_of(index_key);
     char prefix = kinds[RECORD_ADDRESS].prefix;
 
-    if (names.third == NULL) {
+    if (names.at[2].data == NULL) {
         return false;
     }
     key_out->len = 0;
     append(key_out, &prefix, 1);
-    if (index_key.data[0] == DERIVED_ACCOUNT_ADDRESSES) {
-        append(key_out, names.second, names.second_len);
-    } else {
-        append(key_out, names.first, names.first_len);
-    }
+    append_slice(key_out, names.at[index_key.data[0] == DERIVED_ACCOUNT_ADDRESSES ? 1 : 0]);
     append(key_out, "", 1);
-    append(key_out, names.third, names.third_len);
+    append_slice(key_out, names.at[2]);
     return true;
 }
 
 const char *record_indexed_account(struct arena *arena, struct slice index_key)
 {
-    struct names names = names_of(index_key);
+    const char *parts[RECORD_PARTS_MAX];
 
-    if (names.second == NULL) {
-        return "";
-    }
-    if (index_key.data[0] == DERIVED_ACCOUNT_ADDRESSES) {
-        return arena_strndup(arena, names.first, names.first_len);
-    }
-    return arena_strndup(arena, names.second, names.second_len);
+    record_key_parts(arena, index_key, parts);
+    return parts[index_key.data[0] == DERIVED_ACCOUNT_ADDRESSES ? 0 : 1];
 }
 
 /* ----------------------------------------------------------------- reading */
@@ -205,58 +259,78 @@ uint64_t record_count(const struct model *model, const struct record_key *prefix
 
 /* ------------------------------------------------------------ packed fields */
 
-/* One top-level field of a record that we packed ourselves: its number if it is a varint, its bytes
- * if it is a run. False: it is not there (or, of a damaged record, not reached). */
-static bool packed_field(struct slice packed, unsigned field, uint64_t *number_out,
-                         struct slice *bytes_out)
-{
-    const uint8_t *at = packed.data;
-    const uint8_t *end = packed.data + packed.len;
-    uint64_t tag;
-    uint64_t value;
+/* A walk over the top-level fields of a record that we packed ourselves. */
+struct packed_walk {
+    const uint8_t *at;
+    const uint8_t *end;
+    unsigned field;
+    uint64_t number;    /* of a varint */
+    struct slice bytes; /* of a run; else absent */
+};
 
-    while (at < end && varint_get(&at, end, &tag)) {
-        switch (tag & 7) {
-        case 0:
-            if (!varint_get(&at, end, &value)) {
-                return false;
-            }
-            if (tag >> 3 == field) {
-                *number_out = value;
-                return true;
-            }
-            break;
-        case 1:
-            value = 8;
-            if ((uint64_t) (end - at) < value) {
-                return false;
-            }
-            at += value;
-            break;
-        case 2:
-            if (!varint_get(&at, end, &value) || value > (uint64_t) (end - at)) {
-                return false;
-            }
-            if (tag >> 3 == field) {
-                *bytes_out = slice_of(at, (size_t) value);
-                return true;
-            }
-            at += value;
-            break;
-        default:
-            return false; /* no record of ours has another type */
+static struct packed_walk packed_walk(struct slice packed)
+{
+    return (struct packed_walk){ .at = packed.data, .end = packed.data + packed.len };
+}
+
+static bool packed_skip(struct packed_walk *walk, uint64_t len)
+{
+    if (len > (uint64_t) (walk->end - walk->at)) {
+        return false;
+    }
+    walk->at += len;
+    return true;
+}
+
+/* False: the end (or, of a damaged record, no further). */
+static bool packed_next(struct packed_walk *walk)
+{
+    uint64_t tag;
+
+    walk->bytes = slice_of(NULL, 0);
+    if (walk->at >= walk->end || !varint_get(&walk->at, walk->end, &tag)) {
+        return false;
+    }
+    walk->field = (unsigned) (tag >> 3);
+    switch (tag & 7) {
+    case 0:
+        return varint_get(&walk->at, walk->end, &walk->number);
+    case 1:
+        return packed_skip(walk, 8);
+    case 2:
+        if (!varint_get(&walk->at, walk->end, &walk->number)) {
+            return false;
+        }
+        walk->bytes = slice_of(walk->at, (size_t) walk->number);
+        return packed_skip(walk, walk->number);
+    default:
+        return false; /* no record of ours has another type */
+    }
+}
+
+/* A field's run of bytes; absent if it has none. */
+static struct slice packed_bytes(struct slice packed, unsigned field)
+{
+    struct packed_walk walk = packed_walk(packed);
+
+    while (packed_next(&walk)) {
+        if (walk.field == field && walk.bytes.data != NULL) {
+            return walk.bytes;
         }
     }
-    return false;
+    return slice_of(NULL, 0);
 }
 
 uint64_t record_number(struct slice packed, unsigned field)
 {
-    uint64_t number = 0;
-    struct slice none;
+    struct packed_walk walk = packed_walk(packed);
 
-    (void) packed_field(packed, field, &number, &none);
-    return number;
+    while (packed_next(&walk)) {
+        if (walk.field == field && walk.bytes.data == NULL) {
+            return walk.number;
+        }
+    }
+    return 0;
 }
 
 uint64_t record_revision(struct slice packed)
@@ -266,80 +340,230 @@ uint64_t record_revision(struct slice packed)
 
 /* ----------------------------------------------------------------- derived */
 
-#define ADDRESS_ACCOUNT_FIELD 4
-#define DERIVED_MAX           2
-
-struct derived {
-    struct record_key keys[DERIVED_MAX];
-    size_t count;
+/* Numbers of the fields that indexes are made of. */
+enum {
+    ADDRESS_ADDRESS_FIELD = 1, /* of Address and Alias: as given */
+    ADDRESS_ACCOUNT_FIELD = 4,
+    ACCOUNT_FROM_ID_FIELD = 8,
+    TLS_ACCOUNT_FIELD = 6,
+    TLS_LOGIN_FIELD = 7,
 };
 
-static void derived_add(struct derived *derived, char prefix, struct slice first,
-                        struct slice second, struct slice third)
-{
-    struct record_key *key = &derived->keys[derived->count++];
+struct derive {
+    void (*each)(void *context, const struct record_key *derived);
+    void *context;
+};
 
-    key->len = 0;
-    append(key, &prefix, 1);
-    append(key, (const char *) first.data, first.len);
-    append(key, "", 1);
-    append(key, (const char *) second.data, second.len);
-    append(key, "", 1);
-    append(key, (const char *) third.data, third.len);
+/* One derived entry of up to four names; those absent at the end are left out. */
+static void derive_one(const struct derive *derive, char prefix,
+                       const struct slice names[RECORD_PARTS_MAX])
+{
+    struct record_key key;
+
+    key.len = 0;
+    append(&key, &prefix, 1);
+    for (int i = 0; i < RECORD_PARTS_MAX && names[i].data != NULL; i++) {
+        if (i > 0) {
+            append(&key, "", 1);
+        }
+        append_slice(&key, names[i]);
+    }
+    derive->each(derive->context, &key);
 }
 
-/* What a durable entry has in the indexes. */
-static void derive(struct slice key, struct slice value, struct derived *derived)
+/* The two parts of an address in text form; the domain has no "@". False: it is none. */
+static bool split_address(struct slice address, struct slice *localpart, struct slice *domain)
 {
-    struct names names;
-    struct slice account = { NULL, 0 };
-    uint64_t none;
+    const uint8_t *at = address.data == NULL ? NULL : memrchr(address.data, '@', address.len);
 
-    derived->count = 0;
-    if (value.data == NULL || (char) key.data[0] != kinds[RECORD_ADDRESS].prefix) {
-        return;
+    if (at == NULL) {
+        return false;
     }
-    names = names_of(key);
-    if (names.second != NULL && packed_field(value, ADDRESS_ACCOUNT_FIELD, &none, &account)) {
-        struct slice domain = slice_of(names.first, names.first_len);
-        struct slice localpart = slice_of(names.second, names.second_len);
-
-        derived_add(derived, DERIVED_ACCOUNT_ADDRESSES, account, domain, localpart);
-        derived_add(derived, DERIVED_DOMAIN_ACCOUNTS, domain, account, localpart);
-    }
+    *localpart = slice_of(address.data, (size_t) (at - address.data));
+    *domain = slice_of(at + 1, address.len - localpart->len - 1);
+    return true;
 }
 
-static bool has_derived(const struct derived *derived, const struct record_key *key)
+static bool may_have_case(struct slice text)
 {
-    for (size_t i = 0; i < derived->count; i++) {
-        if (derived->keys[i].len == key->len &&
-            memcmp(derived->keys[i].data, key->data, key->len) == 0) {
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] >= 0x80 || (text.data[i] >= 'A' && text.data[i] <= 'Z')) {
             return true;
         }
     }
     return false;
 }
 
+/* What a change of the domain's separators or case rule must look at. */
+static void derive_spelling(const struct derive *derive, struct slice key,
+                            const struct names *names, struct slice given)
+{
+    /* The kind's byte and the localpart, in one piece. */
+    uint8_t tail[1 + 2 * NAME_LOCALPART_MAX + 2];
+    struct slice localpart;
+    struct slice domain;
+    size_t len = 1 + names->at[1].len;
+
+    if (!split_address(given, &localpart, &domain) || localpart.len == 0 || len > sizeof(tail)) {
+        return;
+    }
+    tail[0] = key.data[0];
+    memcpy(tail + 1, names->at[1].data, names->at[1].len);
+    for (const char *c = RECORD_SEPARATOR_CHARACTERS; *c != '\0'; c++) {
+        if (memchr(localpart.data, *c, localpart.len) != NULL) {
+            derive_one(derive, DERIVED_SEPARATORS,
+                       (struct slice[RECORD_PARTS_MAX]){ names->at[0], slice_of(c, 1),
+                                                         slice_of(tail, len) });
+        }
+    }
+    if (may_have_case(localpart)) {
+        derive_one(derive, DERIVED_CASE,
+                   (struct slice[RECORD_PARTS_MAX]){ names->at[0], slice_of(tail, len) });
+    }
+}
+
+static void derive_address(const struct derive *derive, struct slice key, struct slice value)
+{
+    struct names names = names_of(key);
+    struct slice account = packed_bytes(value, ADDRESS_ACCOUNT_FIELD);
+
+    if (names.at[1].data == NULL) {
+        return;
+    }
+    if (account.data != NULL) {
+        derive_one(derive, DERIVED_ACCOUNT_ADDRESSES,
+                   (struct slice[RECORD_PARTS_MAX]){ account, names.at[0], names.at[1] });
+        derive_one(derive, DERIVED_DOMAIN_ACCOUNTS,
+                   (struct slice[RECORD_PARTS_MAX]){ names.at[0], account, names.at[1] });
+    }
+    derive_spelling(derive, key, &names, packed_bytes(value, ADDRESS_ADDRESS_FIELD));
+}
+
+static void derive_tls_key(const struct derive *derive, struct slice key, struct slice value)
+{
+    struct names names = names_of(key);
+    struct slice account = packed_bytes(value, TLS_ACCOUNT_FIELD);
+    struct slice localpart;
+    struct slice domain;
+
+    if (account.data != NULL) {
+        derive_one(derive, DERIVED_ACCOUNT_TLS_KEYS,
+                   (struct slice[RECORD_PARTS_MAX]){ account, names.at[0] });
+    }
+    if (split_address(packed_bytes(value, TLS_LOGIN_FIELD), &localpart, &domain)) {
+        derive_one(derive, DERIVED_LOGIN_TLS_KEYS,
+                   (struct slice[RECORD_PARTS_MAX]){ domain, localpart, names.at[0] });
+    }
+}
+
+static void derive_account(const struct derive *derive, struct slice key, struct slice value)
+{
+    struct names names = names_of(key);
+    struct packed_walk walk = packed_walk(value);
+    struct slice localpart;
+    struct slice domain;
+
+    while (packed_next(&walk)) {
+        if (walk.field == ACCOUNT_FROM_ID_FIELD && split_address(walk.bytes, &localpart, &domain)) {
+            derive_one(derive, DERIVED_FROM_IDS,
+                       (struct slice[RECORD_PARTS_MAX]){ domain, localpart, names.at[0] });
+        }
+    }
+}
+
+void record_each_derived(struct slice key, struct slice value,
+                         void (*each)(void *context, const struct record_key *derived),
+                         void *context)
+{
+    struct derive derive = { each, context };
+    struct names names;
+
+    if (value.data == NULL) {
+        return;
+    }
+    switch (record_kind_of(key)) {
+    case RECORD_ADDRESS:
+        derive_address(&derive, key, value);
+        break;
+    case RECORD_ACCOUNT:
+        derive_account(&derive, key, value);
+        break;
+    case RECORD_ALIAS:
+        names = names_of(key);
+        derive_spelling(&derive, key, &names, packed_bytes(value, ADDRESS_ADDRESS_FIELD));
+        break;
+    case RECORD_ALIAS_MEMBER:
+        names = names_of(key);
+        derive_one(
+            &derive, DERIVED_MEMBERSHIPS,
+            (struct slice[RECORD_PARTS_MAX]){ names.at[2], names.at[3], names.at[0], names.at[1] });
+        break;
+    case RECORD_TLS_PUBLIC_KEY:
+        derive_tls_key(&derive, key, value);
+        break;
+    case RECORD_DOMAIN:
+    case RECORD_DKIM_SELECTOR:
+    case RECORD_SEALED_KEY:
+    case RECORD_USED_SELECTOR:
+    case RECORD_VAULT_KEY:
+    case RECORD_CONFIG:
+    case RECORD_KINDS:
+        break;
+    }
+}
+
+/* Looks for one derived entry among those of a record. */
+struct derive_search {
+    const struct record_key *wanted;
+    bool found;
+};
+
+static void search_derived(void *context, const struct record_key *derived)
+{
+    struct derive_search *search = context;
+
+    search->found =
+        search->found || (derived->len == search->wanted->len &&
+                          memcmp(derived->data, search->wanted->data, derived->len) == 0);
+}
+
+/* One direction of record_derive(): what `other` does not have is removed, or put. */
+struct derive_move {
+    struct store_draft *draft;
+    struct slice key;
+    struct slice other;
+    bool put;
+    enum mx_code code;
+    struct mx_error *err;
+};
+
+static void move_derived(void *context, const struct record_key *derived)
+{
+    struct derive_move *move = context;
+    struct derive_search search = { derived, false };
+
+    if (move->code != MX_OK) {
+        return;
+    }
+    record_each_derived(move->key, move->other, search_derived, &search);
+    if (search.found) {
+        return;
+    }
+    move->code = move->put ? store_put_derived(move->draft, record_slice(derived), slice_of("", 0),
+                                               move->err)
+                           : store_delete_derived(move->draft, record_slice(derived), move->err);
+}
+
 enum mx_code record_derive(struct store_draft *draft, struct slice key, struct slice before,
                            struct slice after, struct mx_error *err)
 {
-    struct derived old;
-    struct derived new;
-    enum mx_code code = MX_OK;
+    struct derive_move move = { draft, key, after, false, MX_OK, err };
 
-    derive(key, before, &old);
-    derive(key, after, &new);
-    for (size_t i = 0; i < old.count && code == MX_OK; i++) {
-        if (!has_derived(&new, &old.keys[i])) {
-            code = store_delete_derived(draft, record_slice(&old.keys[i]), err);
-        }
-    }
-    for (size_t i = 0; i < new.count &&code == MX_OK; i++) {
-        if (!has_derived(&old, &new.keys[i])) {
-            code = store_put_derived(draft, record_slice(&new.keys[i]), slice_of("", 0), err);
-        }
-    }
-    return code;
+    record_each_derived(key, before, move_derived, &move);
+    move.other = before;
+    move.put = true;
+    record_each_derived(key, after, move_derived, &move);
+    return move.code;
 }
 
 /* ----------------------------------------------------------------- writing */
@@ -400,7 +624,7 @@ static void stamp(const struct model *model, ProtobufCMessage *record, bool is_n
     if (revision != NULL) {
         *revision = store_draft_revision(model->draft);
     }
-    if (created != NULL && is_new) {
+    if (created != NULL && is_new && *created == NULL) {
         *created = timestamp(model);
     }
     if (updated != NULL) {
@@ -469,28 +693,41 @@ const char *record_kind_name(enum record_kind kind)
     return kind < RECORD_KINDS ? kinds[kind].name : "record";
 }
 
+const ProtobufCMessageDescriptor *record_descriptor(enum record_kind kind)
+{
+    return kinds[kind].descriptor;
+}
+
 const char *record_name(struct arena *arena, struct slice key)
 {
-    struct names names = names_of(key);
-    int first_len = (int) names.first_len;
-    int second_len = (int) names.second_len;
+    const char *parts[RECORD_PARTS_MAX];
 
+    record_key_parts(arena, key, parts);
+    for (int i = 0; i < RECORD_PARTS_MAX; i++) {
+        if (parts[i] == NULL) {
+            return NULL; /* an arena at its limit */
+        }
+    }
     switch (record_kind_of(key)) {
     case RECORD_DOMAIN:
     case RECORD_ACCOUNT:
-        return arena_printf(arena, "%.*s", first_len, names.first);
+    case RECORD_TLS_PUBLIC_KEY:
+        return parts[0];
     case RECORD_DKIM_SELECTOR:
     case RECORD_SEALED_KEY:
     case RECORD_USED_SELECTOR:
-        return arena_printf(arena, "%.*s._domainkey.%.*s", second_len, names.second, first_len,
-                            names.first);
+        return arena_printf(arena, "%s._domainkey.%s", parts[1], parts[0]);
     case RECORD_ADDRESS:
-        if (second_len == 1 && names.second[0] == RECORD_CATCHALL[0]) {
-            return arena_printf(arena, "@%.*s", first_len, names.first);
-        }
-        return arena_printf(arena, "%.*s@%.*s", second_len, names.second, first_len, names.first);
+        return arena_printf(arena, "%s@%s", strcmp(parts[1], RECORD_CATCHALL) == 0 ? "" : parts[1],
+                            parts[0]);
+    case RECORD_ALIAS:
+        return arena_printf(arena, "%s@%s", parts[1], parts[0]);
+    case RECORD_ALIAS_MEMBER:
+        return arena_printf(arena, "%s@%s in %s@%s", parts[3], parts[2], parts[1], parts[0]);
     case RECORD_VAULT_KEY:
         return arena_strdup(arena, "vault");
+    case RECORD_CONFIG:
+        return arena_strdup(arena, "config");
     case RECORD_KINDS:
         break;
     }

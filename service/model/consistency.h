@@ -1,0 +1,44 @@
+/*
+ * Whether a configuration holds together: all rules about records and about what
+ * they refer to, and that indexes are what a rebuild gives.
+ *
+ * The operations check what they touch, each in its own way (domain_save(),
+ * address_remove(), ...). This says the same from the other side, record by
+ * record, for who writes many records at once (ConfigApply, ConfigRollback) and
+ * for tests, which hold both against each other.
+ *
+ * Words:
+ *   problem    something wrong with one record, or with what it refers to
+ *   dependant  a record that refers to another: it is looked at again when the
+ *              other changes or goes
+ */
+#pragma once
+
+#include "model/record.h"
+
+struct consistency_problem {
+    struct slice key;     /* of the record that is wrong; borrowed from the view */
+    const char *field;    /* path within it, "routes[0].transport"; "" for the record as a whole */
+    const char *sentence; /* what is wrong, by name; in the arena given to the check */
+};
+
+/* Borrowed for the call. False: enough, stop. */
+typedef bool (*consistency_fn)(void *context, const struct consistency_problem *problem);
+
+/*
+ * One record of the view: its values, what it refers to, and what its kind demands of others (an
+ * alias has a member, ...). `packed` is its value. True: no problem. `scratch` is reset by nobody
+ * but the caller; problems are in it.
+ */
+bool consistency_check_record(struct model *model, struct slice key, struct slice packed,
+                              consistency_fn problem, void *context);
+
+/*
+ * What the open request of model->draft has changed: each record it wrote, and each dependant of a
+ * record that it changed or removed, found through the indexes; never the whole configuration,
+ * unless all of it was changed. True: no problem.
+ */
+bool consistency_check_changes(struct model *model, consistency_fn problem, void *context);
+
+/* Every record of the view, and every index entry against a rebuild. True: no problem. */
+bool consistency_check_all(struct model *model, consistency_fn problem, void *context);
