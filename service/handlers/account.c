@@ -219,10 +219,10 @@ static void account_template_call(struct rpc_call *call)
 }
 
 const struct rpc_row account_rows[] = {
-    { "AccountAdd", account_add, RPC_CHANGE, ROLE_DOMAIN_ADMINISTRATOR, false, false },
-    { "AccountRemove", account_remove_call, RPC_CHANGE, ROLE_ADMINISTRATOR, false, false },
-    { "AccountGet", account_get, RPC_READ, ROLE_VIEWER, false, false },
-    { "AccountList", account_list, RPC_READ, ROLE_VIEWER, false, false },
-    { "AccountTemplate", account_template_call, RPC_READ, ROLE_VIEWER, false, false },
+    { "AccountAdd", account_add, RPC_CHANGE, ROLE_DOMAIN_ADMINISTRATOR, false, false, NULL },
+    { "AccountRemove", account_remove_call, RPC_CHANGE, ROLE_ADMINISTRATOR, false, false, NULL },
+    { "AccountGet", account_get, RPC_READ, ROLE_VIEWER, false, false, NULL },
+    { "AccountList", account_list, RPC_READ, ROLE_VIEWER, false, false, NULL },
+    { "AccountTemplate", account_template_call, RPC_READ, ROLE_VIEWER, false, false, NULL },
     { 0 },
 };

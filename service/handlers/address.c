@@ -219,10 +219,10 @@ static void address_lookup_call(struct rpc_call *call)
 }
 
 const struct rpc_row address_rows[] = {
-    { "AddressAdd", address_add, RPC_CHANGE, ROLE_DOMAIN_ADMINISTRATOR, false, false },
-    { "AddressRemove", address_remove, RPC_CHANGE, ROLE_DOMAIN_ADMINISTRATOR, false, false },
-    { "AddressGet", address_get, RPC_READ, ROLE_VIEWER, false, false },
-    { "AddressList", address_list, RPC_READ, ROLE_VIEWER, false, false },
-    { "AddressLookup", address_lookup_call, RPC_READ, ROLE_VIEWER, false, false },
+    { "AddressAdd", address_add, RPC_CHANGE, ROLE_DOMAIN_ADMINISTRATOR, false, false, NULL },
+    { "AddressRemove", address_remove, RPC_CHANGE, ROLE_DOMAIN_ADMINISTRATOR, false, false, NULL },
+    { "AddressGet", address_get, RPC_READ, ROLE_VIEWER, false, false, NULL },
+    { "AddressList", address_list, RPC_READ, ROLE_VIEWER, false, false, NULL },
+    { "AddressLookup", address_lookup_call, RPC_READ, ROLE_VIEWER, false, false, NULL },
     { 0 },
 };

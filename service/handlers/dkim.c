@@ -206,10 +206,10 @@ static void dkim_key_export(struct rpc_call *call)
 }
 
 const struct rpc_row dkim_rows[] = {
-    { "DKIMAdd", dkim_add, RPC_CHANGE, ROLE_DOMAIN_ADMINISTRATOR, false, false },
-    { "DKIMRemove", dkim_remove_call, RPC_CHANGE, ROLE_DOMAIN_ADMINISTRATOR, false, false },
-    { "DKIMList", dkim_list, RPC_READ, ROLE_VIEWER, false, false },
-    { "DKIMKeyMake", dkim_key_make, RPC_READ, ROLE_VIEWER, true, true },
-    { "DKIMKeyExport", dkim_key_export, RPC_READ, ROLE_VIEWER, true, true },
+    { "DKIMAdd", dkim_add, RPC_CHANGE, ROLE_DOMAIN_ADMINISTRATOR, false, false, NULL },
+    { "DKIMRemove", dkim_remove_call, RPC_CHANGE, ROLE_DOMAIN_ADMINISTRATOR, false, false, NULL },
+    { "DKIMList", dkim_list, RPC_READ, ROLE_VIEWER, false, false, NULL },
+    { "DKIMKeyMake", dkim_key_make, RPC_READ, ROLE_VIEWER, true, true, NULL },
+    { "DKIMKeyExport", dkim_key_export, RPC_READ, ROLE_VIEWER, true, true, NULL },
     { 0 },
 };

@@ -317,11 +317,11 @@ static void domain_template_call(struct rpc_call *call)
 }
 
 const struct rpc_row domain_rows[] = {
-    { "DomainAdd", domain_add, RPC_CHANGE, ROLE_ADMINISTRATOR, false, false },
-    { "DomainRemove", domain_remove_call, RPC_CHANGE, ROLE_ADMINISTRATOR, false, false },
-    { "DomainGet", domain_get, RPC_READ, ROLE_VIEWER, false, false },
-    { "DomainList", domain_list, RPC_READ, ROLE_VIEWER, false, false },
-    { "DomainRecords", domain_records, RPC_READ, ROLE_VIEWER, false, false },
-    { "DomainTemplate", domain_template_call, RPC_READ, ROLE_VIEWER, false, false },
+    { "DomainAdd", domain_add, RPC_CHANGE, ROLE_ADMINISTRATOR, false, false, NULL },
+    { "DomainRemove", domain_remove_call, RPC_CHANGE, ROLE_ADMINISTRATOR, false, false, NULL },
+    { "DomainGet", domain_get, RPC_READ, ROLE_VIEWER, false, false, NULL },
+    { "DomainList", domain_list, RPC_READ, ROLE_VIEWER, false, false, NULL },
+    { "DomainRecords", domain_records, RPC_READ, ROLE_VIEWER, false, false, NULL },
+    { "DomainTemplate", domain_template_call, RPC_READ, ROLE_VIEWER, false, false, NULL },
     { 0 },
 };

@@ -68,7 +68,7 @@ static void server_info(struct rpc_call *call)
 }
 
 const struct rpc_row server_rows[] = {
-    { "ServerInfo", server_info, RPC_READ, ROLE_VIEWER, false, false },
+    { "ServerInfo", server_info, RPC_READ, ROLE_VIEWER, false, false, NULL },
     { 0 },
 };
 
@@ -95,6 +95,6 @@ static void health_check(struct rpc_call *call)
 }
 
 const struct rpc_row health_rows[] = {
-    { "Check", health_check, RPC_READ, ROLE_NONE, false, false },
+    { "Check", health_check, RPC_READ, ROLE_NONE, false, false, NULL },
     { 0 },
 };

@@ -25,8 +25,8 @@ struct record_key address_key(struct model *model, const Mxadm__V1__Domain *doma
                       address->catchall ? RECORD_CATCHALL : canonical_text(model, domain, address));
 }
 
-static const char *canonical_address(struct model *model, const Mxadm__V1__Domain *domain,
-                                     const struct name_address *address)
+const char *address_canonical(struct model *model, const Mxadm__V1__Domain *domain,
+                              const struct name_address *address)
 {
     if (address->catchall) {
         return arena_printf(model->arena, "@%s", domain->name);
@@ -68,7 +68,7 @@ Mxadm__V1__Address *address_new(struct model *model, const Mxadm__V1__Domain *do
 
     mxadm__v1__address__init(record);
     record->address = (char *) name_address_text(model->arena, address);
-    record->canonical_address = (char *) canonical_address(model, domain, address);
+    record->canonical_address = (char *) address_canonical(model, domain, address);
     record->domain = domain->name;
     record->account = (char *) account;
     record->kind = kind;
@@ -113,7 +113,7 @@ bool address_check_free(struct model *model, const char *field, const Mxadm__V1_
                         const struct name_address *address)
 {
     struct record_key key = address_key(model, domain, address);
-    const char *name = canonical_address(model, domain, address);
+    const char *name = address_canonical(model, domain, address);
     Mxadm__V1__Address *other;
 
     if (!address->catchall) {
@@ -167,6 +167,16 @@ Mxadm__V1__Address *address_require(struct model *model, const struct name_addre
                                    : "there is no address '%s'",
                     name);
     return NULL;
+}
+
+Mxadm__V1__Address *address_resolve(struct model *model, const Mxadm__V1__Domain *domain,
+                                    const struct name_address *address)
+{
+    struct record_key exact = address_key(model, domain, address);
+    struct record_key all = record_key(RECORD_ADDRESS, domain->name, RECORD_CATCHALL);
+    Mxadm__V1__Address *record = record_load(model, RECORD_ADDRESS, &exact);
+
+    return record != NULL ? record : record_load(model, RECORD_ADDRESS, &all);
 }
 
 /* ----------------------------------------------------------------- looking up */

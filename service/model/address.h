@@ -11,6 +11,16 @@
 struct record_key address_key(struct model *model, const Mxadm__V1__Domain *domain,
                               const struct name_address *address);
 
+/* Text of the canonical address; "@domain" for a catchall. */
+const char *address_canonical(struct model *model, const Mxadm__V1__Domain *domain,
+                              const struct name_address *address);
+
+/* The record that mail for the address, or a login with it, arrives at, where neither postmaster
+ * nor aliases are special (5.5-11): its own, else its domain's catchall. NULL: none; nothing is
+ * reported. */
+Mxadm__V1__Address *address_resolve(struct model *model, const Mxadm__V1__Domain *domain,
+                                    const struct name_address *address);
+
 /* A new record for it, not stored. */
 Mxadm__V1__Address *address_new(struct model *model, const Mxadm__V1__Domain *domain,
                                 const struct name_address *address, const char *account,

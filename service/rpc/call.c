@@ -89,7 +89,7 @@ static void call_recycle(struct rpc_call *call)
 static void release_keys(struct rpc_call *call)
 {
     bool spent = call->keys_spent ||
-                 (call->row != NULL && call->row->access == RPC_READ && status_ok(&call->status));
+                 (call->row != NULL && call->row->access != RPC_CHANGE && status_ok(&call->status));
 
     for (unsigned i = 0; i < call->key_count; i++) {
         if (spent) {
@@ -178,6 +178,14 @@ static void end_wait(struct rpc_call *call)
     }
 }
 
+static void forget_kept(struct rpc_call *call)
+{
+    if (call->kept != NULL) {
+        call->kept_destroy(call->kept);
+        call->kept = NULL;
+    }
+}
+
 void call_finish(struct rpc_call *call)
 {
     struct rpc_exchange *exchange = call->exchange;
@@ -193,6 +201,7 @@ void call_finish(struct rpc_call *call)
     }
     release_keys(call);
     keydir_job_free(call->job);
+    forget_kept(call);
     end_wait(call);
     if (call->counted) {
         atomic_fetch_sub(&call->principal->in_flight, 1);
@@ -216,14 +225,15 @@ void call_rewind(struct rpc_call *call)
     call->packed = (struct slice){ NULL, 0 };
     call->keys_used = 0;
     call->want = 0;
-    call->kept = false;
+    call->in_commit = false;
+    call->stale = false;
     keydir_job_free(call->job);
     call->job = NULL;
 }
 
 /* ----------------------------------------------------------------- running */
 
-void call_handle(struct rpc_call *call)
+static void run_escapable(struct rpc_call *call, void (*function)(struct rpc_call *call))
 {
     call->model.arena = call->arena;
     call->model.status = &call->status;
@@ -231,13 +241,34 @@ void call_handle(struct rpc_call *call)
     call->model.now_us = clock_wall_us();
     if (setjmp(call->escape) == 0) {
         arena_set_escape(call->arena, &call->escape);
-        call->row->handle(call);
+        function(call);
     } else {
         call->status.code = MX_RESOURCE_EXHAUSTED;
         call->status.reason = "CALL_TOO_LARGE";
         call->status.message = "the call needs more memory than one call may have";
     }
     arena_set_escape(call->arena, NULL);
+}
+
+void call_handle(struct rpc_call *call)
+{
+    run_escapable(call, call->row->handle);
+}
+
+void call_prepare(struct rpc_call *call)
+{
+    forget_kept(call);
+    call->preparations++;
+    run_escapable(call, call->row->prepare);
+}
+
+void call_submit_change(struct rpc_call *call)
+{
+    if (!writer_submit(call->rpc->writer, call)) {
+        status_retry(&call->status, MX_RESOURCE_EXHAUSTED, "QUEUE_FULL", RETRY_QUEUE_MS,
+                     "%u changes wait already", call->rpc->config.settings->limits.change_queue);
+        call_finish(call);
+    }
 }
 
 void call_run_read(struct rpc_call *call)
@@ -268,6 +299,25 @@ void call_run_read(struct rpc_call *call)
     }
     call->revision = store_snapshot_revision(call->snapshot);
     call_finish(call);
+}
+
+/* --------------------------------------------------------------- preparing */
+
+void call_keep(struct rpc_call *call, void *found, void (*destroy)(void *found))
+{
+    forget_kept(call);
+    call->kept = found;
+    call->kept_destroy = destroy;
+}
+
+void *call_kept(const struct rpc_call *call)
+{
+    return call->kept;
+}
+
+void call_prepare_again(struct rpc_call *call)
+{
+    call->stale = true;
 }
 
 /* -------------------------------------------------------------------- keys */
@@ -385,6 +435,12 @@ const struct settings *call_settings(const struct rpc_call *call)
 const struct principal *call_principal(const struct rpc_call *call)
 {
     return call->principal;
+}
+
+uint64_t call_revision(const struct rpc_call *call)
+{
+    return call->model.draft != NULL ? store_draft_revision(call->model.draft) - 1
+                                     : store_snapshot_revision(call->snapshot);
 }
 
 bool call_covers(struct rpc_call *call, const char *domain)

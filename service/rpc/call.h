@@ -22,8 +22,9 @@
 struct rpc_call;
 
 enum rpc_access {
-    RPC_READ,   /* answered from a snapshot, in the transport's callback */
-    RPC_CHANGE, /* done by the writer */
+    RPC_READ,      /* answered from a snapshot, in the transport's callback */
+    RPC_READ_SLOW, /* the same on a thread that may take its time (slow.c) */
+    RPC_CHANGE,    /* done by the writer */
 };
 
 /* One operation: a row of a handler's table. `name` as in the service of its descriptor. */
@@ -33,7 +34,13 @@ struct rpc_row {
     enum rpc_access access;
     enum role role;
     bool key_reader; /* needs the right to see private keys, whatever the role */
-    bool secret;     /* the answer holds a secret: wiped after sending, audited */
+    bool secret;     /* request or answer hold a secret: wiped after sending, audited */
+    /*
+     * Of a change; NULL: nothing. What takes long and needs no draft, done before the change has
+     * its turn, on a thread that may take its time: model.view is the newest snapshot, there is no
+     * draft. What it finds it leaves with call_keep(); what it reports ends the call.
+     */
+    void (*prepare)(struct rpc_call *call);
 };
 
 /* One service's operations; rows end with a NULL name. */
@@ -52,6 +59,10 @@ struct arena *call_arena(struct rpc_call *call);
 const struct settings *call_settings(const struct rpc_call *call);
 const struct principal *call_principal(const struct rpc_call *call);
 
+/* Revision that the view of call_model() shows: of the snapshot, or of the draft with all that was
+ * kept in it before this call. */
+uint64_t call_revision(const struct rpc_call *call);
+
 /* Reports PERMISSION_DENIED unless the caller's scope covers the domain (a name). */
 bool call_covers(struct rpc_call *call, const char *domain);
 
@@ -62,6 +73,19 @@ void call_answer(struct rpc_call *call, const ProtobufCMessage *response);
 /* Adds a field that is a packed message; bytes borrowed until the call ends: from the view, or
  * from the arena. */
 void call_answer_field(struct rpc_call *call, unsigned number, struct slice packed);
+
+/* --------------------------------------------------------------- preparing */
+
+/* What prepare() found, for the handler; destroyed with the call, or when it is prepared anew. */
+void call_keep(struct rpc_call *call, void *found, void (*destroy)(void *found));
+void *call_kept(const struct rpc_call *call);
+
+/*
+ * For a handler that finds the configuration moved on since prepare() (call_revision() differs):
+ * it returns at once, the call is prepared anew and comes again. After a few times it is prepared
+ * by the writer itself, so that it gets its turn under whatever load; then this is not needed.
+ */
+void call_prepare_again(struct rpc_call *call);
 
 /* -------------------------------------------------------------------- keys */
 

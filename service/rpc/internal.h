@@ -71,6 +71,11 @@ struct rpc_call {
     size_t planned_count;
     struct slice packed; /* of a change: the whole answer; replayed or to be remembered */
 
+    void *kept; /* by prepare() */
+    void (*kept_destroy)(void *found);
+    bool stale;            /* the handler left to be prepared anew */
+    unsigned preparations; /* so far */
+
     struct key **keys; /* at hand; in the arena */
     unsigned key_count;
     unsigned keys_used;
@@ -85,8 +90,8 @@ struct rpc_call {
     uint8_t id[CALL_ID_MAX];
     size_t id_len; /* 0: has no request id */
     uint8_t digest[DIGEST_SIZE];
-    bool kept;
-    bool later; /* goes into the next group */
+    bool in_commit; /* kept in the draft, waits for the commit */
+    bool later;     /* goes into the next group */
     unsigned attempts;
 
     struct rpc_call *next;
@@ -115,6 +120,7 @@ struct rpc {
 
     struct writer *writer;
     struct waiter *waiter;
+    struct slow *slow;
     struct pages *pages;
 };
 
@@ -135,6 +141,11 @@ void call_wait_for_keys(struct rpc_call *call);
  * hour: at most half of them may be kept so, and a quarter by one principal, so that there are
  * always some to serve all others. False: no more may wait. Ends when the call does. */
 bool call_may_wait(struct rpc_call *call);
+/* Into the writer's queue, or refused when that is full. */
+void call_submit_change(struct rpc_call *call);
+/* Runs the row's prepare() on `model.view`, with the arena's escape set. What was kept before goes.
+ */
+void call_prepare(struct rpc_call *call);
 /* A read on the newest snapshot (or its list's), to its end: answered or waiting. */
 void call_run_read(struct rpc_call *call);
 
@@ -167,6 +178,18 @@ void waiter_run(struct waiter *waiter, struct rpc_call *call);
 /* There may be a new revision, a new deadline, or a reason to end all waiting (draining). */
 void waiter_poke(struct waiter *waiter);
 void waiter_destroy(struct waiter *waiter);
+
+/* ---------------------------------------------------------------- slow.c */
+
+struct slow;
+MX_MUST_USE enum mx_code slow_create(struct rpc *rpc, struct slow **out, struct mx_error *err);
+/* Runs a slow read to its end, or prepares a change and hands it to the writer. False: full. */
+bool slow_submit(struct slow *slow, struct rpc_call *call);
+/* One that had its place already. Refused once stopped. */
+void slow_resubmit(struct slow *slow, struct rpc_call *call);
+/* Does what is queued, then ends. NULL is fine, for both. */
+void slow_stop(struct slow *slow);
+void slow_destroy(struct slow *slow);
 
 /* --------------------------------------------------------------- pages.c */
 

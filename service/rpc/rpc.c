@@ -325,12 +325,16 @@ void rpc_receive(struct rpc *rpc, struct rpc_exchange *exchange, const uint8_t *
         status_retry(&call->status, MX_UNAVAILABLE, "DRAINING", RETRY_DRAIN_MS,
                      "the server is stopping");
         call_finish(call);
+    } else if (call->row->access == RPC_READ_SLOW || call->row->prepare != NULL) {
+        if (!slow_submit(rpc->slow, call)) {
+            status_retry(&call->status, MX_RESOURCE_EXHAUSTED, "QUEUE_FULL", RETRY_QUEUE_MS,
+                         "too many calls that take long wait already");
+            call_finish(call);
+        }
     } else if (call->row->access == RPC_READ) {
         call_run_read(call);
-    } else if (!writer_submit(rpc->writer, call)) {
-        status_retry(&call->status, MX_RESOURCE_EXHAUSTED, "QUEUE_FULL", RETRY_QUEUE_MS,
-                     "%u changes wait already", rpc->config.settings->limits.change_queue);
-        call_finish(call);
+    } else {
+        call_submit_change(call);
     }
 }
 
@@ -375,6 +379,9 @@ enum mx_code rpc_create(const struct rpc_config *config, struct rpc **rpc_out, s
     if (code == MX_OK) {
         code = writer_create(rpc, &rpc->writer, err);
     }
+    if (code == MX_OK) {
+        code = slow_create(rpc, &rpc->slow, err);
+    }
     if (code != MX_OK) {
         rpc_destroy(rpc);
         return code;
@@ -416,7 +423,8 @@ void rpc_stop(struct rpc *rpc)
     if (rpc == NULL) {
         return;
     }
-    /* The writer pokes the waiter, so it ends first. */
+    /* Each hands on to the next: the slow to the writer, the writer pokes the waiter. */
+    slow_stop(rpc->slow);
     writer_destroy(rpc->writer);
     waiter_destroy(rpc->waiter);
     rpc->writer = NULL;
@@ -429,6 +437,7 @@ void rpc_destroy(struct rpc *rpc)
         return;
     }
     rpc_stop(rpc);
+    slow_destroy(rpc->slow);
     pages_destroy(rpc->pages);
     for (size_t i = 0; i < rpc->service_count; i++) {
         free(rpc->services[i].rows);

@@ -88,12 +88,21 @@ static struct rpc_call *take_due(struct waiter *waiter, int64_t now, int64_t *de
     return due;
 }
 
+static void run_read(struct rpc_call *call)
+{
+    if (call->row->access == RPC_READ_SLOW) {
+        slow_resubmit(call->rpc->slow, call);
+    } else {
+        call_run_read(call);
+    }
+}
+
 static void end_wait(struct rpc_call *call)
 {
     struct rpc *rpc = call->rpc;
 
     if (call->min_revision <= store_revision(rpc->config.store)) {
-        call_run_read(call);
+        run_read(call);
         return;
     }
     if (atomic_load(&rpc->draining)) {
@@ -129,7 +138,7 @@ static int64_t round_of(struct waiter *waiter)
     waiter->ready = NULL;
     waiter->poked = false;
     (void) pthread_mutex_unlock(&waiter->lock);
-    run_list(ready, call_run_read);
+    run_list(ready, run_read);
     run_list(due, end_wait);
     keys = key_pool_expire(waiter->rpc->config.pool,
                            atomic_load(&waiter->rpc->draining) ? INT64_MAX - 1 : now);

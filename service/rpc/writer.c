@@ -21,6 +21,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* How often a call is prepared beside the writer before the writer does it itself. */
+#define PREPARATIONS_MAX 3
 /* Runs of a group that somebody else was faster than; with an engine of our own there is none. */
 #define ATTEMPTS_MAX 5
 /* How often history is looked through for what is past its time, and how much in one step, so that
@@ -146,7 +148,8 @@ static bool same_id(const struct rpc_call *a, const struct rpc_call *b)
 static bool repeats_in_group(const struct writer *writer, const struct rpc_call *call)
 {
     for (unsigned i = 0; i < writer->group_count && writer->group[i] != call; i++) {
-        if (writer->group[i] != NULL && writer->group[i]->kept && same_id(writer->group[i], call)) {
+        if (writer->group[i] != NULL && writer->group[i]->in_commit &&
+            same_id(writer->group[i], call)) {
             return true;
         }
     }
@@ -338,7 +341,7 @@ static void keep(struct rpc_call *call)
         status_error(&call->status, &err);
         return;
     }
-    call->kept = true;
+    call->in_commit = true;
 }
 
 /* A change that was run: kept, or rolled back for the reason that its status has. */
@@ -346,7 +349,8 @@ static void settle(struct rpc_call *call)
 {
     struct store_draft *draft = call->model.draft;
 
-    if (status_ok(&call->status) && !call_wants_keys(call) && revision_allows(call)) {
+    if (status_ok(&call->status) && !call->stale && !call_wants_keys(call) &&
+        revision_allows(call)) {
         if (!call->validate_only) {
             keep(call);
         } else if (!list_plan(call)) {
@@ -354,7 +358,7 @@ static void settle(struct rpc_call *call)
                         "no memory for the plan");
         }
     }
-    if (!call->kept) {
+    if (!call->in_commit) {
         call->revision = store_draft_revision(draft) - 1;
         store_request_rollback(draft);
     }
@@ -369,7 +373,14 @@ static void put_off(struct writer *writer, struct rpc_call *call)
     writer->later_end = &call->next;
 }
 
-/* Runs one call of the group. False: it left the group (it waits for keys, or for the next one). */
+/* Whether the writer has to prepare the call itself, because the configuration kept moving on. */
+static bool prepares_here(const struct rpc_call *call)
+{
+    return call->row->prepare != NULL && call->preparations >= PREPARATIONS_MAX;
+}
+
+/* Runs one call of the group. False: it left the group (it waits for keys, or for the next one, or
+ * is prepared anew). */
 static bool run(struct writer *writer, struct store_draft *draft, struct rpc_call *call)
 {
     if (call->deadline_ms <= clock_mono_ms()) {
@@ -384,11 +395,25 @@ static bool run(struct writer *writer, struct store_draft *draft, struct rpc_cal
     if (is_known(writer, call)) {
         return true;
     }
+    if (prepares_here(call) && store_draft_requests(draft) > 0) {
+        put_off(writer, call); /* the first of the next group: what others change is behind it */
+        return false;
+    }
     store_request_begin(draft);
     call->model.draft = draft;
     call->model.view = store_draft_view(draft);
-    call_handle(call);
+    if (prepares_here(call)) {
+        call_prepare(call);
+    }
+    if (status_ok(&call->status)) {
+        call_handle(call);
+    }
     settle(call);
+    if (call->stale) {
+        call_rewind(call);
+        slow_resubmit(writer->rpc->slow, call);
+        return false;
+    }
     if (call->later) {
         call_rewind(call);
         put_off(writer, call);
@@ -411,7 +436,7 @@ static void fail_all(struct writer *writer, const struct mx_error *err)
         if (call == NULL) {
             continue;
         }
-        call->keys_spent = call->kept && err->code == MX_UNAVAILABLE;
+        call->keys_spent = call->in_commit && err->code == MX_UNAVAILABLE;
         call_rewind(call);
         if (err->code == MX_UNAVAILABLE) {
             status_retry(&call->status, MX_UNAVAILABLE, "COMMIT_UNKNOWN", RETRY_DRAIN_MS,
@@ -462,9 +487,9 @@ static void answer_all(struct writer *writer)
         if (call == NULL) {
             continue;
         }
-        call->keys_spent = call->kept;
+        call->keys_spent = call->in_commit;
         job = call->job;
-        if (!call->kept || job == NULL || keydir == NULL) {
+        if (!call->in_commit || job == NULL || keydir == NULL) {
             call_finish(call);
             continue;
         }
@@ -554,7 +579,7 @@ static void run_group(struct writer *writer)
             writer->group[i] = NULL;
             continue;
         }
-        any_kept = any_kept || call->kept;
+        any_kept = any_kept || call->in_commit;
     }
     finish_group(writer, draft, any_kept);
     put_first(writer, writer->later);
