@@ -89,6 +89,7 @@ void store_request_begin(struct store_draft *draft)
     draft->request_root = draft->trie.root;
     draft->request_dead_len = draft->trie.dead.len;
     draft->trie.generation = ++draft->store->generation;
+    draft->request_generation = draft->trie.generation;
     draft->edits.changes = 0;
     draft->edits.collected = false;
 }
@@ -97,8 +98,33 @@ void store_request_rollback(struct store_draft *draft)
 {
     assert(draft->request_open);
     trie_rollback(&draft->trie, draft->request_root, draft->request_dead_len,
-                  draft->trie.generation);
+                  draft->request_generation);
     draft->request_open = false;
+}
+
+/*
+ * A savepoint opens a generation of its own, so that what the request did before it is no longer
+ * young and thus copied, not changed in place: it is all there to go back to.
+ */
+void store_savepoint_set(struct store_draft *draft, struct store_savepoint *savepoint_out)
+{
+    assert(draft->request_open);
+    draft->trie.generation = ++draft->store->generation;
+    *savepoint_out = (struct store_savepoint){
+        .root = draft->trie.root,
+        .dead_len = draft->trie.dead.len,
+        .changes = draft->edits.changes,
+        .generation = draft->trie.generation,
+    };
+}
+
+/* The open generation may be a later one than the savepoint's: nothing of it is left. */
+void store_savepoint_rollback(struct store_draft *draft, const struct store_savepoint *savepoint)
+{
+    assert(draft->request_open && savepoint->generation >= draft->request_generation);
+    trie_rollback(&draft->trie, savepoint->root, savepoint->dead_len, savepoint->generation);
+    draft->edits.changes = savepoint->changes;
+    draft->edits.collected = false;
 }
 
 /* ------------------------------------------------------------------- changing */
@@ -202,7 +228,8 @@ enum mx_code store_delete_derived(struct store_draft *draft, struct slice key, s
 
 /*
  * They need no bookkeeping: what the request took away is on the list of the dead since it began,
- * and what it brought is young.
+ * and what it brought was born since. What it brought and, after a savepoint, took away again is on
+ * the list too, and is no edit.
  */
 
 /* The value of a durable entry; absent if there is none. */
@@ -275,11 +302,11 @@ static void collect_edits(struct store_draft *draft)
     }
     for (size_t i = draft->request_dead_len; i < draft->trie.dead.len; i++) {
         const struct trie_leaf *leaf = trie_nodes_leaf(&draft->trie.dead, i);
-        if (leaf != NULL) {
+        if (leaf != NULL && trie_leaf_birth(leaf) < draft->request_generation) {
             add_if_different(draft, leaf);
         }
     }
-    trie_each_young(draft->trie.root, draft->trie.generation, add_if_new, draft);
+    trie_each_young(draft->trie.root, draft->request_generation, add_if_new, draft);
     qsort(edits->at, edits->len, sizeof(edits->at[0]), compare_edits);
 }
 

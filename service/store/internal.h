@@ -1,7 +1,8 @@
 /*
  * What the files of the store share: nobody else includes this.
  *
- * The life of a node of the trie: born in a request of a draft; published with
+ * The life of a node of the trie: born in a request of a draft, in a generation
+ * that the request or a savepoint of it opened; published with
  * it, or freed with it. When a later version does without it, it is dead, and
  * goes on the list of the snapshot that was the last to have it. When that
  * snapshot is freed, what the next older one can't have (born after it) is
@@ -77,6 +78,7 @@ struct store_draft {
     /* How things were when the open request began. */
     bool request_open;
     struct trie_node *request_root;
+    uint64_t request_generation; /* its first; each savepoint opens another */
     size_t request_dead_len;
 };
 

@@ -9,9 +9,9 @@
  *   draft      the next version, private to the one writer until published,
  *              made from the newest snapshot by path copying: a change costs
  *              O(length of key), whatever the map's size.
- *   request    a part of a draft that is kept or rolled back as a whole
- *              (a savepoint); a kept request that changed something durable
- *              is one revision.
+ *   request    a part of a draft that is kept or rolled back as a whole; a
+ *              kept request that changed something durable is one revision.
+ *   savepoint  a state of the open request that it can go back to.
  *   view       what can be read: a snapshot or a draft at its present state.
  *   durable    an entry that the backend keeps. The others are *derived*: an
  *              index, made from durable entries by the model, made again at
@@ -46,6 +46,7 @@ struct store;
 struct store_snapshot;
 struct store_draft;
 struct store_view; /* borrowed from a snapshot or a draft, valid as long as that */
+struct trie_node;  /* within the store only */
 
 /* A borrowed run of bytes; data NULL: absent. */
 struct slice {
@@ -165,8 +166,28 @@ MX_MUST_USE enum mx_code store_delete_derived(struct store_draft *draft, struct 
  * without those that ended as they began. Returns false at the end. `index` starts at 0. */
 bool store_request_edit(struct store_draft *draft, size_t index, struct backend_edit *edit_out);
 
-/* Undoes the open request. */
+/* Undoes the open request, whatever savepoints it has. */
 void store_request_rollback(struct store_draft *draft);
+
+/*
+ * A state of the open request to go back to; a value that holds nothing: to keep what came after it
+ * is to do nothing. They nest: going back to one ends those set after it, and the one gone back to
+ * stays good, as do those before it. All end with the request.
+ *
+ * What is borrowed from an entry that was there at a savepoint outlives the entry's replacement or
+ * removal after it; what is borrowed from an entry put after it ends when the request goes back.
+ * The revision is the request's: store_draft_revision() knows no savepoints.
+ */
+struct store_savepoint {
+    struct trie_node *root; /* all of it the store's */
+    size_t dead_len;
+    size_t changes;
+    uint64_t generation;
+};
+
+/* Needs no memory: can't fail, neither of them. */
+void store_savepoint_set(struct store_draft *draft, struct store_savepoint *savepoint_out);
+void store_savepoint_rollback(struct store_draft *draft, const struct store_savepoint *savepoint);
 
 /* What a kept request is to be remembered as. All borrowed, copied by the call. */
 struct store_request {

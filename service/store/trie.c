@@ -53,6 +53,11 @@ bool trie_leaf_durable(const struct trie_leaf *leaf)
     return leaf->durable;
 }
 
+uint64_t trie_leaf_birth(const struct trie_leaf *leaf)
+{
+    return leaf->birth;
+}
+
 const struct trie_leaf *trie_find(const struct trie_node *root, struct slice key)
 {
     const struct trie_node *node = root;

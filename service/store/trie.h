@@ -72,6 +72,8 @@ void trie_prefetch(const struct trie_node *root, const struct slice *keys, size_
 struct slice trie_leaf_key(const struct trie_leaf *leaf);
 struct slice trie_leaf_value(const struct trie_leaf *leaf);
 bool trie_leaf_durable(const struct trie_leaf *leaf);
+/* The generation it was born in. */
+uint64_t trie_leaf_birth(const struct trie_leaf *leaf);
 
 /* ------------------------------------------------------------------ writing */
 

@@ -17,6 +17,7 @@
 
 #define STEPS     500000
 #define PINS      12
+#define SAVES     3
 #define KEY_MAX   5
 #define VALUE_MAX 12
 /* Makes prefixes of each other, both ends of a byte, and neighbours in one nibble common. */
@@ -41,6 +42,11 @@ struct pin {
     uint64_t revision;
 };
 
+struct save {
+    struct store_savepoint savepoint;
+    struct model model;
+};
+
 struct walk {
     struct seed seed;
     struct backend *backend;
@@ -53,6 +59,8 @@ struct walk {
     uint64_t kept_revision;
     bool request_open;
     struct model open; /* of the draft with the open request */
+    struct save saves[SAVES];
+    unsigned save_count; /* set, of the open request */
     struct pin pins[PINS];
     uint64_t names; /* given to requests */
 };
@@ -364,11 +372,44 @@ static size_t check_edits(struct walk *walk)
     return index;
 }
 
+static void end_request(struct walk *walk)
+{
+    walk->request_open = false;
+    walk->save_count = 0;
+}
+
 static void step_rollback(struct walk *walk)
 {
     store_request_rollback(walk->draft);
     model_copy(&walk->open, &walk->kept);
-    walk->request_open = false;
+    end_request(walk);
+}
+
+/* One more, or, with all in use, another one instead of the youngest. */
+static void step_save(struct walk *walk)
+{
+    struct save *save;
+
+    if (walk->save_count == SAVES) {
+        walk->save_count--;
+    }
+    save = &walk->saves[walk->save_count++];
+    store_savepoint_set(walk->draft, &save->savepoint);
+    model_copy(&save->model, &walk->open);
+}
+
+/* To any of them; those set after it are no more. */
+static void step_back(struct walk *walk)
+{
+    unsigned to;
+
+    if (walk->save_count == 0) {
+        return;
+    }
+    to = seed_below(&walk->seed, walk->save_count);
+    store_savepoint_rollback(walk->draft, &walk->saves[to].savepoint);
+    model_copy(&walk->open, &walk->saves[to].model);
+    walk->save_count = to + 1;
 }
 
 static void step_keep(struct walk *walk)
@@ -386,7 +427,7 @@ static void step_keep(struct walk *walk)
     assert_int_equal(store_draft_revision(walk->draft), walk->kept_revision + 1);
     assert_int_equal(store_request_keep(walk->draft, &request, &changed, &walk->err), MX_OK);
     assert_int_equal(changed, edits > 0);
-    walk->request_open = false;
+    end_request(walk);
     if (changed) {
         model_copy(&walk->kept, &walk->open);
         walk->kept_revision++;
@@ -467,13 +508,17 @@ static void step_in_request(struct walk *walk)
         step_delete_prefix(walk);
     } else if (dice < 900) {
         (void) check_edits(walk); /* asked for in the middle, as validate_only does */
-    } else if (dice < 965) {
+    } else if (dice < 930) {
+        step_save(walk);
+    } else if (dice < 950) {
+        step_back(walk);
+    } else if (dice < 980) {
         step_keep(walk);
     } else if (dice < 995) {
         step_rollback(walk);
     } else {
         store_abort(&walk->draft);
-        walk->request_open = false;
+        end_request(walk);
     }
 }
 
@@ -584,6 +629,9 @@ static void the_store_does_what_a_sorted_array_does(void **state)
     free(walk->newest.at);
     free(walk->kept.at);
     free(walk->open.at);
+    for (size_t i = 0; i < SAVES; i++) {
+        free(walk->saves[i].model.at);
+    }
     free(walk);
 }
 

@@ -115,6 +115,22 @@ static void check_draft(struct store_draft *draft, unsigned done)
     assert_int_equal(store_count(view, slice_of("", 0)), count);
 }
 
+/* Adds a few more, after a savepoint, and goes back. */
+static void work_in_vain(struct store_draft *draft)
+{
+    struct store_savepoint savepoint;
+    struct mx_error err;
+    char room[16];
+    enum mx_code code = MX_OK;
+
+    store_savepoint_set(draft, &savepoint);
+    for (unsigned i = 0; i < ENTRIES / 4 && code == MX_OK; i++) {
+        code = i % 2 == 0 ? store_put(draft, key_of(room, i), slice_of("vain", 4), &err)
+                          : store_delete(draft, key_of(room, i), &err);
+    }
+    store_savepoint_rollback(draft, &savepoint);
+}
+
 /* Returns whether there was memory enough. */
 static bool work_with(struct store *store, int allocations)
 {
@@ -133,6 +149,7 @@ static bool work_with(struct store *store, int allocations)
     }
     store_request_begin(draft);
     done = work(draft, &err);
+    work_in_vain(draft);
     if (done == ENTRIES) {
         code = store_request_keep(draft, &request, &changed, &err);
     }

@@ -347,6 +347,136 @@ static void an_entry_that_comes_back_as_the_other_kind_is_told_right(void **stat
     store_abort(&draft);
 }
 
+/* ----------------------------------------------------------------- savepoints */
+
+static void a_request_goes_back_to_a_savepoint_exactly(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_draft *draft = draft_of(fixture, fixture->store, "old", "1");
+    struct store_savepoint savepoint;
+    struct backend_edit edit;
+    size_t memory;
+
+    store_request_begin(draft);
+    put(fixture, draft, "old", "2");
+    put(fixture, draft, "new", "1");
+    store_savepoint_set(draft, &savepoint);
+    memory = store_memory(fixture->store);
+    put(fixture, draft, "old", "3");
+    remove_key(fixture, draft, "new");
+    put(fixture, draft, "later", "1");
+    store_savepoint_rollback(draft, &savepoint);
+    assert_int_equal(store_memory(fixture->store), memory);
+    assert_edit(draft, 0, "new", NULL, "1");
+    assert_edit(draft, 1, "old", "1", "2");
+    assert_false(store_request_edit(draft, 2, &edit));
+    assert_value(store_draft_view(draft), "later", NULL);
+    assert_true(keep(fixture, draft, ""));
+    assert_int_equal(store_commit(fixture->store, &draft, &fixture->err), MX_OK);
+    assert_newest(fixture->store, "old", "2");
+    assert_newest(fixture->store, "new", "1");
+    assert_newest(fixture->store, "later", NULL);
+}
+
+/* What came after a savepoint and is kept is told as a part of the whole request. */
+static void edits_are_told_across_savepoints(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_draft *draft = draft_of(fixture, fixture->store, "old", "1");
+    struct store_savepoint savepoint;
+    struct backend_edit edit;
+
+    store_request_begin(draft);
+    put(fixture, draft, "old", "2");
+    put(fixture, draft, "brief", "1");
+    put(fixture, draft, "twice", "1");
+    put(fixture, draft, "untouched", "1");
+    store_savepoint_set(draft, &savepoint);
+    put(fixture, draft, "old", "3");
+    remove_key(fixture, draft, "brief");
+    put(fixture, draft, "twice", "2");
+    store_savepoint_set(draft, &savepoint);
+    put(fixture, draft, "twice", "3");
+    assert_edit(draft, 0, "old", "1", "3");
+    assert_edit(draft, 1, "twice", NULL, "3");
+    assert_edit(draft, 2, "untouched", NULL, "1");
+    assert_false(store_request_edit(draft, 3, &edit));
+    put(fixture, draft, "old", "1");
+    assert_edit(draft, 0, "twice", NULL, "3");
+    assert_true(keep(fixture, draft, ""));
+    assert_int_equal(store_draft_revision(draft), 3);
+    assert_int_equal(store_commit(fixture->store, &draft, &fixture->err), MX_OK);
+    assert_newest(fixture->store, "twice", "3");
+}
+
+static void savepoints_nest_and_stay_good_when_gone_back_to(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_draft *draft = store_begin(fixture->store);
+    struct store_savepoint outer;
+    struct store_savepoint inner;
+
+    store_request_begin(draft);
+    put(fixture, draft, "k", "0");
+    store_savepoint_set(draft, &outer);
+    put(fixture, draft, "k", "1");
+    store_savepoint_set(draft, &inner);
+    for (int i = 0; i < 3; i++) {
+        put(fixture, draft, "k", "2");
+        put(fixture, draft, "l", "2");
+        store_savepoint_rollback(draft, &inner);
+        assert_value(store_draft_view(draft), "k", "1");
+        assert_value(store_draft_view(draft), "l", NULL);
+    }
+    put(fixture, draft, "k", "3");
+    store_savepoint_rollback(draft, &outer);
+    assert_value(store_draft_view(draft), "k", "0");
+    put(fixture, draft, "k", "4");
+    store_savepoint_rollback(draft, &outer);
+    assert_value(store_draft_view(draft), "k", "0");
+    store_request_rollback(draft);
+    assert_value(store_draft_view(draft), "k", NULL);
+    assert_int_equal(store_memory(fixture->store), 0);
+    store_abort(&draft);
+}
+
+/* An answer may point to what a later part of the request replaces. */
+static void what_was_there_at_a_savepoint_outlives_its_replacement(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_draft *draft = store_begin(fixture->store);
+    struct store_savepoint savepoint;
+    struct slice value;
+
+    store_request_begin(draft);
+    put(fixture, draft, "k", "first");
+    assert_true(store_get(store_draft_view(draft), text("k"), &value));
+    store_savepoint_set(draft, &savepoint);
+    put(fixture, draft, "k", "other");
+    assert_memory_equal(value.data, "first", 5);
+    store_savepoint_set(draft, &savepoint);
+    remove_key(fixture, draft, "k");
+    store_savepoint_rollback(draft, &savepoint);
+    assert_memory_equal(value.data, "first", 5);
+    store_abort(&draft);
+}
+
+static void a_request_that_went_back_to_its_begin_changed_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_draft *draft = draft_of(fixture, fixture->store, "k", "v");
+    struct store_savepoint savepoint;
+
+    store_request_begin(draft);
+    store_savepoint_set(draft, &savepoint);
+    put(fixture, draft, "k", "changed");
+    store_savepoint_rollback(draft, &savepoint);
+    assert_false(keep(fixture, draft, ""));
+    assert_int_equal(store_draft_revision(draft), 2);
+    store_abort(&draft);
+    assert_int_equal(store_memory(fixture->store), 0);
+}
+
 static void a_request_that_changes_nothing_takes_no_revision(void **state)
 {
     struct fixture *fixture = *state;
@@ -778,6 +908,11 @@ int main(void)
         TEST(a_rolled_back_request_leaves_the_others),
         TEST(a_request_tells_its_edits_once_and_in_order),
         TEST(an_entry_that_comes_back_as_the_other_kind_is_told_right),
+        TEST(a_request_goes_back_to_a_savepoint_exactly),
+        TEST(edits_are_told_across_savepoints),
+        TEST(savepoints_nest_and_stay_good_when_gone_back_to),
+        TEST(what_was_there_at_a_savepoint_outlives_its_replacement),
+        TEST(a_request_that_went_back_to_its_begin_changed_nothing),
         TEST(a_request_that_changes_nothing_takes_no_revision),
         TEST(a_named_request_is_remembered_even_if_it_changed_nothing),
         TEST(a_name_is_good_for_one_request_of_a_group),
