@@ -29,7 +29,7 @@ static void dkim_add(struct rpc_call *call)
         !call_want_keys(call, (enum key_kind) selector->algorithm, 1)) {
         return;
     }
-    key = call_take_key(call);
+    key = call_take_key(call, (enum key_kind) selector->algorithm);
     call_answer_field(call, 1, dkim_put_new(model, call_vault(call), domain.ascii, selector, key));
     call_write_key_file(call, selector->key_file, key, selector->ascii_name, domain.ascii);
     if (key != NULL) {
@@ -173,7 +173,7 @@ static void dkim_key_make(struct rpc_call *call)
     if (!status_ok(model->status) || !call_want_keys(call, kind, 1)) {
         return;
     }
-    key = call_take_key(call);
+    key = call_take_key(call, kind);
     response.private_key = pem_text(call, key, domain.ascii == NULL ? NULL : selector.ascii,
                                     selector.ascii == NULL ? NULL : domain.ascii);
     public_part(call, key, &response.public_key);

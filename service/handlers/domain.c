@@ -112,7 +112,7 @@ static void put_selectors(struct domain_add *add)
 {
     for (size_t i = 0; i < add->selector_count; i++) {
         Mxadm__V1__DkimSelector *selector = add->selectors[i];
-        const struct key *key = call_take_key(add->call);
+        const struct key *key = call_take_key(add->call, KEY_RSA2048);
 
         call_answer_field(
             add->call, 2,

@@ -57,6 +57,7 @@ struct rpc_call *call_begin(struct rpc *rpc, struct rpc_exchange *exchange)
     call->tag = "";
     call->start_us = clock_mono_us();
     call->end = &call->first;
+    call->whole = call;
     status_init(&call->status, arena);
     return call;
 }
@@ -83,22 +84,6 @@ static void call_recycle(struct rpc_call *call)
         arena_destroy(call->arena);
         free(call);
     }
-}
-
-/* Keys that nobody got to see go back; the others must never be anybody's again. */
-static void release_keys(struct rpc_call *call)
-{
-    bool spent = call->keys_spent ||
-                 (call->row != NULL && call->row->access != RPC_CHANGE && status_ok(&call->status));
-
-    for (unsigned i = 0; i < call->key_count; i++) {
-        if (spent) {
-            key_destroy(call->keys[i]);
-        } else {
-            key_pool_return(call->rpc->config.pool, call->keys[i]);
-        }
-    }
-    call->key_count = 0;
 }
 
 static enum log_level level_of(const struct rpc_call *call)
@@ -199,7 +184,10 @@ void call_finish(struct rpc_call *call)
     if (call->snapshot != NULL) {
         store_release(call->rpc->config.store, call->snapshot);
     }
-    release_keys(call);
+    if (call->row != NULL && call->row->access != RPC_CHANGE && status_ok(&call->status)) {
+        call_spend_keys(call); /* they are in the answer */
+    }
+    call_release_keys(call);
     keydir_job_free(call->job);
     forget_kept(call);
     end_wait(call);
@@ -223,8 +211,7 @@ void call_rewind(struct rpc_call *call)
     call->planned = NULL;
     call->planned_count = 0;
     call->packed = (struct slice){ NULL, 0 };
-    call->keys_used = 0;
-    call->want = 0;
+    call_keys_rewind(call);
     call->in_commit = false;
     call->stale = false;
     keydir_job_free(call->job);
@@ -318,91 +305,6 @@ void *call_kept(const struct rpc_call *call)
 void call_prepare_again(struct rpc_call *call)
 {
     call->stale = true;
-}
-
-/* -------------------------------------------------------------------- keys */
-
-bool call_wants_keys(const struct rpc_call *call)
-{
-    return status_ok(&call->status) && call->want > call->key_count;
-}
-
-static void end_without_key(struct rpc_call *call)
-{
-    struct rpc *rpc = call->rpc;
-
-    call_rewind(call);
-    if (atomic_load(&rpc->draining)) {
-        status_retry(&call->status, MX_UNAVAILABLE, "DRAINING", RETRY_DRAIN_MS,
-                     "the server is stopping");
-    } else {
-        status_retry(&call->status, MX_RESOURCE_EXHAUSTED, "KEY_POOL_EMPTY",
-                     key_pool_retry_ms(rpc->config.pool, call->want_kind),
-                     "no spare %s key was ready in time", key_kind_name(call->want_kind));
-    }
-    call_finish(call);
-}
-
-static void key_arrived(struct key_wait *wait, struct key *key)
-{
-    struct rpc_call *call = (struct rpc_call *) ((char *) wait - offsetof(struct rpc_call, wait));
-
-    if (key == NULL) {
-        end_without_key(call);
-        return;
-    }
-    call->keys[call->key_count++] = key;
-    call_wait_for_keys(call);
-}
-
-void call_wait_for_keys(struct rpc_call *call)
-{
-    struct rpc *rpc = call->rpc;
-
-    if (call->key_count == call->want) {
-        call_rewind(call);
-        if (call->row->access == RPC_CHANGE) {
-            writer_resubmit(rpc->writer, call);
-        } else {
-            waiter_run(rpc->waiter, call);
-        }
-        return;
-    }
-    call->wait = (struct key_wait){ .kind = call->want_kind,
-                                    .deadline_ms = call->deadline_ms,
-                                    .done = key_arrived };
-    if (atomic_load(&rpc->draining) || !call_may_wait(call) ||
-        !key_pool_wait(rpc->config.pool, &call->wait)) {
-        end_without_key(call);
-        return;
-    }
-    waiter_poke(rpc->waiter);
-}
-
-bool call_want_keys(struct rpc_call *call, enum key_kind kind, unsigned count)
-{
-    if (call->validate_only) {
-        return true;
-    }
-    if (call->keys == NULL) {
-        call->keys = arena_alloc(call->arena, count * sizeof(*call->keys));
-    }
-    call->want_kind = kind;
-    call->want = count;
-    while (call->key_count < count) {
-        struct key *key = key_pool_try_take(call->rpc->config.pool, kind);
-
-        if (key == NULL) {
-            return false;
-        }
-        call->keys[call->key_count++] = key;
-    }
-    return true;
-}
-
-const struct key *call_take_key(struct rpc_call *call)
-{
-    return call->keys_used < call->key_count ? call->keys[call->keys_used++] : NULL;
 }
 
 /* -------------------------------------------------------------- what is asked */

@@ -90,14 +90,15 @@ void call_prepare_again(struct rpc_call *call);
 /* -------------------------------------------------------------------- keys */
 
 /*
- * Makes sure that `count` new keys of a kind are at hand, to be had from call_take_key(). False:
- * they are not, the handler returns; the dispatcher waits for keys outside of any lock and then
- * calls the handler again from the start. To be asked for once, after all cheap checks. With
- * `validate_only` it is true and call_take_key() gives NULL.
+ * Makes sure that `count` further keys of a kind are at hand, to be had from call_take_key().
+ * False: they are not, the handler returns; the dispatcher waits for keys outside of any lock and
+ * then calls the handler again from the start. To be asked after all cheap checks, once for each
+ * kind; who needs several kinds asks for all before returning. With `validate_only` it is true and
+ * call_take_key() gives NULL.
  */
 bool call_want_keys(struct rpc_call *call, enum key_kind kind, unsigned count);
 /* Still the call's: destroyed with it, or given back if the call is refused. */
-const struct key *call_take_key(struct rpc_call *call);
+const struct key *call_take_key(struct rpc_call *call, enum key_kind kind);
 
 struct vault *call_vault(struct rpc_call *call);
 /* Writes the key's file, if there is a key directory, after the commit and before the answer.

@@ -22,7 +22,6 @@
 #define CALL_MEMORY_MAX ((size_t) 64 * 1024 * 1024)
 /* Calls kept for reuse; more are freed. Twice the default number of contexts. */
 #define CALLS_KEPT_MAX  512
-#define CALL_KEYS_MAX   4096
 #define REQUEST_ID_SIZE 16
 /* "uid:4294967295", 0x00, the client's 16 bytes */
 #define CALL_ID_MAX       64
@@ -37,6 +36,20 @@ struct segment {
     struct segment *next;
     const uint8_t *data;
     size_t len;
+};
+
+/* The keys of one kind that a call has at hand. */
+struct key_list {
+    struct key **at; /* in the arena */
+    unsigned room;
+    unsigned count;
+    unsigned used; /* the first so many, by this run of the handler */
+    unsigned want; /* more than `count`: the handler left to wait for them */
+};
+
+/* How many of each kind were used at some point of a run. */
+struct key_marks {
+    unsigned used[KEY_KINDS];
 };
 
 struct rpc_call {
@@ -76,12 +89,8 @@ struct rpc_call {
     bool stale;            /* the handler left to be prepared anew */
     unsigned preparations; /* so far */
 
-    struct key **keys; /* at hand; in the arena */
-    unsigned key_count;
-    unsigned keys_used;
-    bool keys_spent; /* they may be in the store: never again for others */
-    enum key_kind want_kind;
-    unsigned want; /* more than key_count: the handler left to wait for them */
+    struct rpc_call *whole; /* whose keys and files they are: the call itself, or its batch */
+    struct key_list keys[KEY_KINDS];
     struct key_wait wait;
 
     struct keydir_job *job;
@@ -134,9 +143,6 @@ void call_finish(struct rpc_call *call);
 void call_rewind(struct rpc_call *call);
 /* Runs the handler on `model.view` (and draft), with the arena's escape set. */
 void call_handle(struct rpc_call *call);
-/* Whether the handler left to wait for keys; then it waits now, or the status says why not. */
-bool call_wants_keys(const struct rpc_call *call);
-void call_wait_for_keys(struct rpc_call *call);
 /* A call that waits for a revision or a key keeps one of the transport's contexts, for up to an
  * hour: at most half of them may be kept so, and a quarter by one principal, so that there are
  * always some to serve all others. False: no more may wait. Ends when the call does. */
@@ -148,6 +154,21 @@ void call_submit_change(struct rpc_call *call);
 void call_prepare(struct rpc_call *call);
 /* A read on the newest snapshot (or its list's), to its end: answered or waiting. */
 void call_run_read(struct rpc_call *call);
+
+/* ----------------------------------------------------------- call_keys.c */
+
+/* Whether the handler left to wait for keys; then it waits now, or the status says why not. */
+bool call_wants_keys(const struct rpc_call *call);
+void call_wait_for_keys(struct rpc_call *call);
+/* For another run: all keys at hand are unused. */
+void call_keys_rewind(struct rpc_call *call);
+/* For what is undone within a run: what it used since the mark is unused. */
+void call_keys_mark(const struct rpc_call *call, struct key_marks *marks_out);
+void call_keys_unuse(struct rpc_call *call, const struct key_marks *marks);
+/* Destroys those used: they are, or may be, in the store or an answer, so never anybody's again. */
+void call_spend_keys(struct rpc_call *call);
+/* Gives back all that are left. */
+void call_release_keys(struct rpc_call *call);
 
 /* -------------------------------------------------------------- answer.c */
 

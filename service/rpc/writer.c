@@ -436,7 +436,9 @@ static void fail_all(struct writer *writer, const struct mx_error *err)
         if (call == NULL) {
             continue;
         }
-        call->keys_spent = call->in_commit && err->code == MX_UNAVAILABLE;
+        if (call->in_commit && err->code == MX_UNAVAILABLE) {
+            call_spend_keys(call); /* they may be in the store */
+        }
         call_rewind(call);
         if (err->code == MX_UNAVAILABLE) {
             status_retry(&call->status, MX_UNAVAILABLE, "COMMIT_UNKNOWN", RETRY_DRAIN_MS,
@@ -487,7 +489,9 @@ static void answer_all(struct writer *writer)
         if (call == NULL) {
             continue;
         }
-        call->keys_spent = call->in_commit;
+        if (call->in_commit) {
+            call_spend_keys(call);
+        }
         job = call->job;
         if (!call->in_commit || job == NULL || keydir == NULL) {
             call_finish(call);
