@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "call.h"
+#include "client.h"
 #include "connection.h"
 #include "moment.h"
 #include "options.h"
@@ -200,18 +201,10 @@ static void enqueue(struct call *call)
     wake_at(call->client, call->deadline);
 }
 
-/* The pause before the next attempt: doubles from attempt to attempt, with a random part of up to
- * half taken off, so that clients that failed together don't come back together. The first round
- * over several URLs has none. */
-static int64_t pause_ms(const struct call *call)
+int64_t backoff_ms(const mxadm_client_options *options, unsigned failures)
 {
-    const mxadm_client_options *options = &call->client->options;
-    unsigned attempts = call->result->attempts;
-    if (attempts < options->url_count) {
-        return 0;
-    }
     int64_t pause = options->backoff_initial_ms;
-    for (unsigned i = 1; i < attempts && pause < options->backoff_max_ms; i++) {
+    for (unsigned i = 1; i < failures && pause < options->backoff_max_ms; i++) {
         pause *= 2;
     }
     if (pause > options->backoff_max_ms) {
@@ -222,6 +215,17 @@ static int64_t pause_ms(const struct call *call)
         random = (uint32_t) moment_now_ms();
     }
     return pause - random % (pause / 2 + 1);
+}
+
+/* The pause before the next attempt. The first round over several URLs has none. */
+static int64_t pause_ms(const struct call *call)
+{
+    const mxadm_client_options *options = &call->client->options;
+    unsigned attempts = call->result->attempts;
+    if (attempts < options->url_count) {
+        return 0;
+    }
+    return backoff_ms(options, attempts);
 }
 
 /* Another attempt, if count and time allow it. */
@@ -612,6 +616,7 @@ static bool allocate(mxadm_client *client)
         client->idle == NULL) {
         return false;
     }
+    client->options.urls = (const char *const *) client->urls; /* not the caller's any more */
     for (size_t i = 0; i < count; i++) {
         client->idle[i] = count - 1 - i;
     }
@@ -663,18 +668,28 @@ static void cancel_calls(mxadm_client *client, struct call_list *ended)
     }
 }
 
-void mxadm_client_close(mxadm_client *client)
+const mxadm_client_options *client_options(const mxadm_client *client)
 {
-    if (client == NULL || client->owner != getpid()) {
-        return;
-    }
-    assert(callback_depth == 0 && "a client can't be closed from a callback");
+    return client->owner == getpid() ? &client->options : NULL;
+}
+
+void client_cancel(mxadm_client *client)
+{
     struct call_list ended = TAILQ_HEAD_INITIALIZER(ended);
     pthread_mutex_lock(&client->lock);
     client->closing = true;
     cancel_calls(client, &ended);
     pthread_mutex_unlock(&client->lock);
     deliver(&ended);
+}
+
+void mxadm_client_close(mxadm_client *client)
+{
+    if (client == NULL || client->owner != getpid()) {
+        return;
+    }
+    assert(callback_depth == 0 && "a client can't be closed from a callback");
+    client_cancel(client);
 
     pthread_mutex_lock(&client->lock);
     while (client->active > 0) {

@@ -18,6 +18,7 @@
                    #type " has no tail padding")
 HAS_NO_TAIL_PADDING(mxadm_client_options, answer_bytes_limit);
 HAS_NO_TAIL_PADDING(mxadm_call_options, validate_only);
+HAS_NO_TAIL_PADDING(mxadm_watch_options, snapshot);
 
 static const char *const default_urls[] = { MXADM_DEFAULT_URL };
 
@@ -94,6 +95,19 @@ mxadm_code options_read_call(const mxadm_call_options *given, mxadm_call_options
             options.metadata[i].value == NULL) {
             return MXADM_INVALID_ARGUMENT;
         }
+    }
+    *options_out = options;
+    return MXADM_OK;
+}
+
+mxadm_code options_read_watch(const mxadm_watch_options *given, mxadm_watch_options *options_out)
+{
+    mxadm_watch_options options = { .size = 0 };
+    if (given != NULL && !copy_known(&options, sizeof(options), given)) {
+        return MXADM_INVALID_ARGUMENT;
+    }
+    if ((options.after_revision != 0) + (options.from_now != 0) + (options.snapshot != 0) > 1) {
+        return MXADM_INVALID_ARGUMENT;
     }
     *options_out = options;
     return MXADM_OK;

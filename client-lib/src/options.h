@@ -16,3 +16,4 @@
 mxadm_code options_read_client(const mxadm_client_options *given,
                                mxadm_client_options *options_out);
 mxadm_code options_read_call(const mxadm_call_options *given, mxadm_call_options *options_out);
+mxadm_code options_read_watch(const mxadm_watch_options *given, mxadm_watch_options *options_out);

@@ -6,6 +6,7 @@ static int check(void)
 {
     mxadm_client_options client_options = MXADM_CLIENT_OPTIONS_INIT;
     mxadm_call_options call_options = MXADM_CALL_OPTIONS_INIT;
+    mxadm_watch_options watch_options = MXADM_WATCH_OPTIONS_INIT;
     const char *url = MXADM_DEFAULT_URL;
     unsigned char id[MXADM_REQUEST_ID_SIZE] = { 0 };
     const char *version = MXADM_VERSION_STRING;
@@ -16,7 +17,8 @@ static int check(void)
         return 1;
     }
     return client_options.size == sizeof(client_options) &&
-                   call_options.size == sizeof(call_options) && url[0] == 'i' &&
+                   call_options.size == sizeof(call_options) &&
+                   watch_options.size == sizeof(watch_options) && url[0] == 'i' &&
                    version[0] == '0' + MXADM_VERSION_MAJOR &&
                    MXADM_VERSION_MINOR + MXADM_VERSION_PATCH >= 0 &&
                    mxadm_code_name(MXADM_OK)[0] == 'O'

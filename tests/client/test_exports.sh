@@ -3,7 +3,7 @@
 # usage: test_exports.sh LIBRARY
 set -eu
 symbols=$(nm -D --defined-only "$1" | awk '{ print $3 }' | sed 's/@.*//')
-for wanted in mxadm_call mxadm__v1__domain_add_request__init mxadm__v1__admin__descriptor \
+for wanted in mxadm_call mxadm_watch_open mxadm_watch_close mxadm__v1__domain_add_request__init mxadm__v1__admin__descriptor \
     grpc__health__v1__health__descriptor google__protobuf__duration__descriptor; do
     echo "$symbols" | grep -qx "$wanted" || { echo "$wanted is not exported"; exit 1; }
 done

@@ -47,6 +47,7 @@ struct fake_server {
     size_t next_step;
     fake_handler handler;
     void *handler_data;
+    bool hold; /* the handler wants the request held */
     Mxadm__V1__Request *requests[REQUESTS_MAX];
     size_t request_count;
 };
@@ -74,7 +75,12 @@ static void handle(struct context *context, const Mxadm__V1__Request *request)
     Mxadm__V1__Response response = MXADM__V1__RESPONSE__INIT;
     response.revision = 1;
     if (server->handler != NULL) {
+        server->hold = false;
         server->handler(server->handler_data, request, &response);
+        if (server->hold) {
+            context->phase = HOLDING;
+            return;
+        }
     }
     size_t len = mxadm__v1__response__get_packed_size(&response);
     uint8_t *bytes = malloc(len + 1);
@@ -242,6 +248,11 @@ void fake_server_handle(struct fake_server *server, fake_handler handler, void *
     server->handler = handler;
     server->handler_data = data;
     pthread_mutex_unlock(&server->lock);
+}
+
+void fake_server_hold(struct fake_server *server)
+{
+    server->hold = true; /* the lock is held: the handler runs */
 }
 
 void fake_server_await(struct fake_server *server, size_t count)

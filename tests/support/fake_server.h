@@ -44,6 +44,9 @@ void fake_server_stop(struct fake_server *server);
 /* Steps for the next `count` requests, after those that are still to come. */
 void fake_server_script(struct fake_server *server, const struct fake_step *steps, size_t count);
 
+/* For a handler: no answer to this request until fake_server_release(), when it is asked again. */
+void fake_server_hold(struct fake_server *server);
+
 void fake_server_handle(struct fake_server *server, fake_handler handler, void *data);
 
 /* Waits until that many requests have come in all; fails the test if they don't come. */

@@ -286,6 +286,105 @@ MXADM_API bool mxadm_result_may_have_happened(const mxadm_result *result);
 
 MXADM_API void mxadm_result_free(mxadm_result *result);
 
+/* ---------------------------------------------------------------- Watching */
+
+/*
+ * A watch follows the changes of the configuration: it calls back for each, in
+ * order, and goes on by itself when the connection is lost, when the daemon
+ * restarts, and, over several URLs, with the next daemon. As long as the watch
+ * lives each revision is delivered exactly once. A program that wants to go on
+ * after its own restart keeps the last revision that it has dealt with and
+ * gives it as `after_revision`.
+ *
+ * The daemon keeps history for a while only. When what the watch needs is gone,
+ * or the daemon is at an older revision than the watch (a backup was restored),
+ * it *lists then follows*: MXADM_WATCH_RESET, then each record that there is as
+ * MXADM_WATCH_RECORD, then the changes after the revision at which the listing
+ * began. A record is listed as it is at `revision` of its event, and changes up
+ * to that one come once more: who takes each as "this is how the record is now"
+ * ends up right, and who counts them skips those not after `revision`.
+ *
+ * A watch does not notice when a daemon has another history of at least the
+ * same length.
+ */
+typedef struct mxadm_watch mxadm_watch;
+
+typedef enum mxadm_watch_kind {
+    /* One revision: `change`. Of one with more records than fit an answer, a part: it is the last
+     * unless `more` is set, and `change->record_offset` says how many records came before. */
+    MXADM_WATCH_CHANGE = 1,
+    /* All that was known is void; a listing follows. If it comes again before the listing has
+     * ended, the listing begins anew. */
+    MXADM_WATCH_RESET = 2,
+    /* A record of the listing: `record`, as it is at `revision`. */
+    MXADM_WATCH_RECORD = 3,
+    /* Everything up to `revision`, the newest, has been delivered; a listing is complete. Comes
+     * at the beginning and whenever the watch had fallen behind, not after each change. */
+    MXADM_WATCH_CAUGHT_UP = 4,
+    /* No daemon answers, or none can: `result` says why. Being tried again, after a growing pause.
+     * Once each time. */
+    MXADM_WATCH_LOST = 5,
+    /* A daemon answers again. */
+    MXADM_WATCH_RESUMED = 6,
+    /* The watch is over, because of what trying again won't mend: `result`, such as
+     * MXADM_PERMISSION_DENIED. The last event; the watch must still be closed. */
+    MXADM_WATCH_ENDED = 7
+} mxadm_watch_kind;
+
+/* What happened; borrowed until the callback returns. Later versions add fields at the end. */
+typedef struct mxadm_watch_event {
+    mxadm_watch_kind kind;
+    uint32_t more; /* CHANGE: not 0: further parts of this revision follow */
+    /* CHANGE: the revision made. RECORD: the one it speaks of. Else the last one delivered. */
+    uint64_t revision;
+    const Mxadm__V1__Change *change; /* CHANGE, else NULL */
+    const Mxadm__V1__Record *record; /* RECORD, else NULL */
+    const mxadm_result *result;      /* LOST and ENDED, else NULL */
+} mxadm_watch_event;
+
+/* As mxadm_client_options: start from MXADM_WATCH_OPTIONS_INIT. */
+typedef struct mxadm_watch_options {
+    size_t size;
+    /* Deliver what came after this revision. 0, without the flags below: from the oldest that the
+     * daemon keeps. */
+    uint64_t after_revision;
+    /* Only what concerns this domain, this account; both: both. Default: everything. */
+    const char *domain;
+    const char *account;
+    /* Not 0: deliver what comes from now on. Not together with `after_revision`. */
+    uint32_t from_now;
+    /* Not 0: begin with a listing, MXADM_WATCH_RESET first. Not together with the others. */
+    uint32_t snapshot;
+} mxadm_watch_options;
+
+#define MXADM_WATCH_OPTIONS_INIT                                                                   \
+    {                                                                                              \
+        sizeof(mxadm_watch_options), 0, NULL, NULL, 0, 0                                           \
+    }
+
+/* Runs on a thread of the watch, never two at once for one watch. It may take its time and may
+ * call mxadm_call(); what comes meanwhile waits at the daemon. */
+typedef void (*mxadm_watch_callback)(const mxadm_watch_event *event, void *payload);
+
+/*
+ * Begins a watch. It has a connection of its own, made as those of `client`,
+ * whose options it takes over: the client stays free for calls, and may be
+ * closed before the watch. A server that is not there shows as
+ * MXADM_WATCH_LOST.
+ *
+ * Returns MXADM_INVALID_ARGUMENT for options that can't be,
+ * MXADM_FAILED_PRECONDITION in a child process of the one that opened the
+ * client, and MXADM_RESOURCE_EXHAUSTED when there is no memory or no thread.
+ */
+MXADM_API mxadm_code mxadm_watch_open(const mxadm_client *client,
+                                      const mxadm_watch_options *options,
+                                      mxadm_watch_callback callback, void *payload,
+                                      mxadm_watch **watch_out);
+
+/* Ends a watch. Waits for a callback that runs; none comes afterwards. Not to be called from a
+ * callback. */
+MXADM_API void mxadm_watch_close(mxadm_watch *watch);
+
 /* --------------------------------------------------------------- Services */
 
 /* The services that the daemon has: Admin first, then Health. Static. */
