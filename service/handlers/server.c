@@ -58,6 +58,7 @@ static void server_info(struct rpc_call *call)
     response.domain_count = count(call, RECORD_DOMAIN);
     response.account_count = count(call, RECORD_ACCOUNT);
     response.address_count = count(call, RECORD_ADDRESS);
+    response.oldest_revision = info.oldest_revision;
     response.message_bytes_limit = info.message_bytes;
     if (request->descriptor_set) {
         response.descriptor_set.data = (uint8_t *) info.descriptor_set.data;

@@ -1,6 +1,6 @@
 #include "model/record.h"
 
-#include "base/buffer.h"
+#include "model/packed.h"
 #include "mxadm/internal/v1/store.pb-c.h"
 #include "mxadm/v1/model.pb-c.h"
 
@@ -259,78 +259,9 @@ uint64_t record_count(const struct model *model, const struct record_key *prefix
 
 /* ------------------------------------------------------------ packed fields */
 
-/* A walk over the top-level fields of a record that we packed ourselves. */
-struct packed_walk {
-    const uint8_t *at;
-    const uint8_t *end;
-    unsigned field;
-    uint64_t number;    /* of a varint */
-    struct slice bytes; /* of a run; else absent */
-};
-
-static struct packed_walk packed_walk(struct slice packed)
-{
-    return (struct packed_walk){ .at = packed.data, .end = packed.data + packed.len };
-}
-
-static bool packed_skip(struct packed_walk *walk, uint64_t len)
-{
-    if (len > (uint64_t) (walk->end - walk->at)) {
-        return false;
-    }
-    walk->at += len;
-    return true;
-}
-
-/* False: the end (or, of a damaged record, no further). */
-static bool packed_next(struct packed_walk *walk)
-{
-    uint64_t tag;
-
-    walk->bytes = slice_of(NULL, 0);
-    if (walk->at >= walk->end || !varint_get(&walk->at, walk->end, &tag)) {
-        return false;
-    }
-    walk->field = (unsigned) (tag >> 3);
-    switch (tag & 7) {
-    case 0:
-        return varint_get(&walk->at, walk->end, &walk->number);
-    case 1:
-        return packed_skip(walk, 8);
-    case 2:
-        if (!varint_get(&walk->at, walk->end, &walk->number)) {
-            return false;
-        }
-        walk->bytes = slice_of(walk->at, (size_t) walk->number);
-        return packed_skip(walk, walk->number);
-    default:
-        return false; /* no record of ours has another type */
-    }
-}
-
-/* A field's run of bytes; absent if it has none. */
-static struct slice packed_bytes(struct slice packed, unsigned field)
-{
-    struct packed_walk walk = packed_walk(packed);
-
-    while (packed_next(&walk)) {
-        if (walk.field == field && walk.bytes.data != NULL) {
-            return walk.bytes;
-        }
-    }
-    return slice_of(NULL, 0);
-}
-
 uint64_t record_number(struct slice packed, unsigned field)
 {
-    struct packed_walk walk = packed_walk(packed);
-
-    while (packed_next(&walk)) {
-        if (walk.field == field && walk.bytes.data == NULL) {
-            return walk.number;
-        }
-    }
-    return 0;
+    return packed_number(packed, field);
 }
 
 uint64_t record_revision(struct slice packed)

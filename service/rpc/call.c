@@ -171,6 +171,14 @@ static void forget_kept(struct rpc_call *call)
     }
 }
 
+static void release_snapshot(struct rpc_call *call)
+{
+    if (call->snapshot != NULL) {
+        store_release(call->rpc->config.store, call->snapshot);
+        call->snapshot = NULL;
+    }
+}
+
 void call_finish(struct rpc_call *call)
 {
     struct rpc_exchange *exchange = call->exchange;
@@ -181,9 +189,8 @@ void call_finish(struct rpc_call *call)
                   LOG_TEXT("why", "out of memory"));
     }
     log_call(call);
-    if (call->snapshot != NULL) {
-        store_release(call->rpc->config.store, call->snapshot);
-    }
+    release_snapshot(call);
+    history_end(call);
     if (call->row != NULL && call->row->access != RPC_CHANGE && status_ok(&call->status)) {
         call_spend_keys(call); /* they are in the answer */
     }
@@ -204,6 +211,7 @@ void call_finish(struct rpc_call *call)
 
 void call_rewind(struct rpc_call *call)
 {
+    history_end(call);
     status_init(&call->status, call->arena);
     call->first = NULL;
     call->end = &call->first;
@@ -214,6 +222,7 @@ void call_rewind(struct rpc_call *call)
     call_keys_rewind(call);
     call->in_commit = false;
     call->stale = false;
+    call->goes_slow = false;
     keydir_job_free(call->job);
     call->job = NULL;
 }
@@ -258,6 +267,15 @@ void call_submit_change(struct rpc_call *call)
     }
 }
 
+void call_submit_slow(struct rpc_call *call)
+{
+    if (!slow_submit(call->rpc->slow, call)) {
+        status_retry(&call->status, MX_RESOURCE_EXHAUSTED, "QUEUE_FULL", RETRY_QUEUE_MS,
+                     "too many calls that take long wait already");
+        call_finish(call);
+    }
+}
+
 void call_run_read(struct rpc_call *call)
 {
     struct rpc *rpc = call->rpc;
@@ -266,8 +284,7 @@ void call_run_read(struct rpc_call *call)
         call->snapshot = store_acquire(rpc->config.store);
     }
     if (call->min_revision > store_snapshot_revision(call->snapshot)) {
-        store_release(rpc->config.store, call->snapshot);
-        call->snapshot = NULL;
+        release_snapshot(call);
         if (!call_may_wait(call) || !waiter_park(rpc->waiter, call)) {
             status_retry(&call->status, MX_RESOURCE_EXHAUSTED, "TOO_MANY_WAITING", RETRY_QUEUE_MS,
                          "too many calls wait for a revision already");
@@ -278,9 +295,14 @@ void call_run_read(struct rpc_call *call)
     call->model.view = store_snapshot_view(call->snapshot);
     call->model.draft = NULL;
     call_handle(call);
+    if (call->goes_slow) {
+        release_snapshot(call);
+        call_rewind(call);
+        call_submit_slow(call);
+        return;
+    }
     if (call_wants_keys(call)) {
-        store_release(rpc->config.store, call->snapshot);
-        call->snapshot = NULL;
+        release_snapshot(call);
         call_wait_for_keys(call);
         return;
     }
@@ -450,6 +472,7 @@ void call_server(struct rpc_call *call, struct call_server_info *info_out)
     info_out->start_us = call->rpc->start_us;
     info_out->position = store_snapshot_position(call->snapshot);
     info_out->revision = info_out->position.revision;
+    info_out->oldest_revision = atomic_load(&call->rpc->oldest_revision);
     info_out->pool = config->pool;
     info_out->message_bytes = config->settings->limits.message_bytes;
     info_out->descriptor_set = config->descriptor_set;

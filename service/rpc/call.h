@@ -129,6 +129,23 @@ bool call_page_begin(struct rpc_call *call, uint32_t page_size, const char *page
 /* The token for the page that follows `last` (the last key looked at). */
 const char *call_page_token(struct rpc_call *call, struct slice last);
 
+/* ----------------------------------------------------------------- history */
+
+/* A change of the history; `bytes` as in store/change.h, borrowed until the next is asked for. */
+struct call_change {
+    uint64_t revision;
+    struct slice bytes;
+};
+
+/* Begins to read the changes after a revision, up to call_revision(). False: reported
+ * (REVISION_UNKNOWN, HISTORY_TRIMMED). */
+bool call_history(struct rpc_call *call, uint64_t after);
+/* The next one, in order, without a gap. False: that was the last, or the handler must return. */
+bool call_history_next(struct rpc_call *call, struct call_change *change_out);
+/* Whether the handler has to return at once: something was reported; or what it asked for is not
+ * in memory, and it is run again from the start by a thread that may read it from the disk. */
+bool call_must_return(const struct rpc_call *call);
+
 /* ------------------------------------------------------------------ server */
 
 struct call_server_info {
@@ -136,6 +153,7 @@ struct call_server_info {
     int64_t start_us;
     uint64_t revision;
     struct position position;
+    uint64_t oldest_revision; /* the first that changes can be asked after */
     struct key_pool *pool;
     size_t message_bytes;
     struct slice descriptor_set;

@@ -52,6 +52,21 @@ struct key_marks {
     unsigned used[KEY_KINDS];
 };
 
+/* Changes taken at a time. */
+#define HISTORY_BATCH 32
+
+/* Where a call is in the history (history.c). */
+struct history {
+    struct recent_change *batch[HISTORY_BATCH]; /* pinned from `given` on */
+    size_t count;
+    size_t given;
+    struct recent_change *current; /* the handler's, until it asks for the next; pinned */
+    uint64_t after;                /* the revision of the one given last */
+    size_t bytes;                  /* given so far */
+    size_t step_bytes;
+    bool no_memory;
+};
+
 struct rpc_call {
     struct rpc *rpc;
     struct rpc_exchange *exchange; /* NULL once answered */
@@ -83,6 +98,10 @@ struct rpc_call {
     Mxadm__V1__PlannedChange *planned;
     size_t planned_count;
     struct slice packed; /* of a change: the whole answer; replayed or to be remembered */
+
+    struct history history;
+    bool slow;      /* runs where it may wait for the disk */
+    bool goes_slow; /* the handler left to be run there */
 
     void *kept; /* by prepare() */
     void (*kept_destroy)(void *found);
@@ -119,7 +138,8 @@ struct rpc {
     atomic_bool draining;
     atomic_bool transport_failed;
     atomic_bool keydir_failed;
-    atomic_uint waiting; /* calls that wait for a revision or a key */
+    atomic_uint waiting;                   /* calls that wait for a revision or a key */
+    atomic_uint_least64_t oldest_revision; /* the first that changes can be asked after */
 
     pthread_mutex_t calls_lock;
     pthread_cond_t calls_none;   /* live became 0 */
@@ -149,6 +169,8 @@ void call_handle(struct rpc_call *call);
 bool call_may_wait(struct rpc_call *call);
 /* Into the writer's queue, or refused when that is full. */
 void call_submit_change(struct rpc_call *call);
+/* Into the queue of the slow threads, likewise. */
+void call_submit_slow(struct rpc_call *call);
 /* Runs the row's prepare() on `model.view`, with the arena's escape set. What was kept before goes.
  */
 void call_prepare(struct rpc_call *call);
@@ -211,6 +233,13 @@ void slow_resubmit(struct slow *slow, struct rpc_call *call);
 /* Does what is queued, then ends. NULL is fine, for both. */
 void slow_stop(struct slow *slow);
 void slow_destroy(struct slow *slow);
+
+/* ------------------------------------------------------------- history.c */
+
+/* Lets go of the changes that the call has taken. */
+void history_end(struct rpc_call *call);
+/* Asks the backend; waits for the disk. */
+void history_find_oldest(struct rpc *rpc);
 
 /* --------------------------------------------------------------- pages.c */
 

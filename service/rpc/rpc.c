@@ -326,11 +326,7 @@ void rpc_receive(struct rpc *rpc, struct rpc_exchange *exchange, const uint8_t *
                      "the server is stopping");
         call_finish(call);
     } else if (call->row->access == RPC_READ_SLOW || call->row->prepare != NULL) {
-        if (!slow_submit(rpc->slow, call)) {
-            status_retry(&call->status, MX_RESOURCE_EXHAUSTED, "QUEUE_FULL", RETRY_QUEUE_MS,
-                         "too many calls that take long wait already");
-            call_finish(call);
-        }
+        call_submit_slow(call);
     } else if (call->row->access == RPC_READ) {
         call_run_read(call);
     } else {
@@ -373,6 +369,7 @@ enum mx_code rpc_create(const struct rpc_config *config, struct rpc **rpc_out, s
     } else if (!add_tables(rpc, err)) {
         code = err->code;
     }
+    history_find_oldest(rpc);
     if (code == MX_OK) {
         code = waiter_create(rpc, &rpc->waiter, err);
     }

@@ -111,7 +111,10 @@ static void run(struct rpc_call *call)
         status_fail(&call->status, MX_DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED",
                     "the time given was over before the call was started");
         call_finish(call);
-    } else if (call->row->access == RPC_CHANGE) {
+        return;
+    }
+    call->slow = true;
+    if (call->row->access == RPC_CHANGE) {
         prepare_change(call);
     } else {
         call_run_read(call);

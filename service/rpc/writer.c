@@ -513,6 +513,7 @@ static void again(struct writer *writer)
     if (store_catch_up(writer->rpc->config.store, &err) != MX_OK) {
         log_write(LOG_ERROR, "catch_up_failed", LOG_TEXT("why", err.message));
     }
+    waiter_poke(writer->rpc->waiter);
     for (unsigned i = writer->group_count; i-- > 0;) {
         struct rpc_call *call = writer->group[i];
 
@@ -666,6 +667,7 @@ static void trim(struct writer *writer)
         more = false;
         more_past = false;
     }
+    history_find_oldest(writer->rpc);
     writer->trim_at_ms = clock_mono_ms() + (more || more_past ? 0 : TRIM_PERIOD_MS);
 }
 

@@ -24,6 +24,8 @@ struct store_draft *store_begin(struct store *store)
         return NULL;
     }
     draft->store = store;
+    draft->followed_end = &draft->followed;
+    draft->followed_is_whole = true;
     draft->next = snapshot_create();
     draft->group.arena = arena_create(SIZE_MAX); /* bounded by the backend's limits, in keep */
     if (draft->next == NULL || draft->group.arena == NULL) {
@@ -39,11 +41,26 @@ struct store_draft *store_begin(struct store *store)
     return draft;
 }
 
+void draft_forget_followed(struct store_draft *draft, size_t bytes)
+{
+    while (draft->followed != NULL && draft->followed_bytes > bytes) {
+        struct recent_change *oldest = draft->followed;
+
+        draft->followed = oldest->next;
+        if (draft->followed == NULL) {
+            draft->followed_end = &draft->followed;
+        }
+        draft->followed_bytes -= oldest->len;
+        recent_change_release(oldest);
+    }
+}
+
 void draft_destroy(struct store_draft *draft)
 {
     if (draft->store->draft == draft) {
         draft->store->draft = NULL;
     }
+    draft_forget_followed(draft, 0);
     trie_nodes_fini(&draft->trie.dead);
     arena_destroy(draft->group.arena);
     buffer_fini(&draft->change);

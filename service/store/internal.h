@@ -38,6 +38,7 @@ struct store_snapshot {
 struct store {
     struct backend *backend;
     struct store_loader loader;
+    struct recent *recent;
     atomic_size_t memory;
     atomic_bool read_only;
     pthread_mutex_t current_lock;
@@ -74,6 +75,11 @@ struct store_draft {
     struct store_snapshot *next; /* what publishing needs, allocated before anything can be lost */
     struct group group;
     struct buffer change; /* the change being packed */
+    /* Of catching up: the changes to publish. */
+    struct recent_change *followed;
+    struct recent_change **followed_end;
+    size_t followed_bytes;
+    bool followed_is_whole; /* else what was published before does not go on with them */
     struct edit_list edits;
     /* How things were when the open request began. */
     bool request_open;
@@ -100,6 +106,9 @@ enum mx_code draft_put(struct store_draft *draft, struct slice key, struct slice
                        bool durable, struct mx_error *err);
 enum mx_code draft_delete(struct store_draft *draft, struct slice key, bool durable,
                           struct mx_error *err);
+
+/* Drops the oldest followed changes until the rest has no more than `bytes`. */
+void draft_forget_followed(struct store_draft *draft, size_t bytes);
 
 /* Frees the draft after publication or undoing. */
 void draft_destroy(struct store_draft *draft);

@@ -72,6 +72,22 @@ static enum mx_code load(struct store_draft *draft, struct mx_error *err)
     return MX_OK;
 }
 
+/* Gives the recent changes those that catching up has found. */
+static void append_followed(struct store *store, struct store_draft *draft)
+{
+    if (!draft->followed_is_whole) {
+        recent_clear(store->recent);
+        return;
+    }
+    while (draft->followed != NULL) {
+        struct recent_change *change = draft->followed;
+
+        draft->followed = change->next;
+        draft->followed_bytes -= change->len;
+        recent_append(store->recent, change);
+    }
+}
+
 /* Publishes what came from the backend, or undoes it. Ends the draft. */
 static void finish_intake(struct store_draft *draft, enum mx_code code)
 {
@@ -81,6 +97,7 @@ static void finish_intake(struct store_draft *draft, enum mx_code code)
         store_abort(&draft);
         return;
     }
+    append_followed(store, draft);
     snapshot_publish(store, draft);
     draft_destroy(draft);
     store_reclaim(store);
@@ -98,7 +115,10 @@ static struct store *store_create(struct backend *backend, const struct store_lo
         store->loader = *loader;
     }
     store->current = snapshot_create();
-    if (store->current == NULL || pthread_mutex_init(&store->current_lock, NULL) != 0) {
+    store->recent = recent_create(RECENT_BYTES_MAX);
+    if (store->current == NULL || store->recent == NULL ||
+        pthread_mutex_init(&store->current_lock, NULL) != 0) {
+        recent_destroy(store->recent);
         free(store->current);
         free(store);
         return NULL;
@@ -136,8 +156,14 @@ void store_close(struct store *store)
     assert(store->draft == NULL);
     store_reclaim(store);
     snapshot_destroy_last(store);
+    recent_destroy(store->recent);
     (void) pthread_mutex_destroy(&store->current_lock);
     free(store);
+}
+
+struct recent *store_recent(struct store *store)
+{
+    return store->recent;
 }
 
 bool store_is_read_only(const struct store *store)
@@ -278,6 +304,22 @@ static enum mx_code make_durable(struct store_draft *draft, struct mx_error *err
     return MX_OK;
 }
 
+/* What the group's requests have changed is durable: it may be read now. Without memory for one of
+ * them the recent changes begin anew. */
+static void append_group(struct store *store, const struct store_draft *draft)
+{
+    uint64_t revision = draft->base->position.revision;
+
+    for (size_t i = 0; i < draft->group.len; i++) {
+        const struct backend_request *request = &draft->group.at[i];
+
+        if (request->change_len > 0) {
+            recent_append(store->recent,
+                          recent_change_create(++revision, request->change, request->change_len));
+        }
+    }
+}
+
 enum mx_code store_commit(struct store *store, struct store_draft **draft, struct mx_error *err)
 {
     struct store_draft *group = *draft;
@@ -292,6 +334,7 @@ enum mx_code store_commit(struct store *store, struct store_draft **draft, struc
         store_abort(&group);
     } else {
         /* From here on nothing can fail. */
+        append_group(store, group);
         snapshot_publish(store, group);
         draft_destroy(group);
     }
@@ -368,6 +411,21 @@ static enum mx_code apply_change(struct store_draft *draft, const struct positio
     return code;
 }
 
+static void remember(struct store_draft *draft, uint64_t revision, const uint8_t *bytes, size_t len)
+{
+    struct recent_change *change =
+        draft->followed_is_whole ? recent_change_create(revision, bytes, len) : NULL;
+
+    if (change == NULL) {
+        draft->followed_is_whole = false;
+        return;
+    }
+    *draft->followed_end = change;
+    draft->followed_end = &change->next;
+    draft->followed_bytes += len;
+    draft_forget_followed(draft, RECENT_BYTES_MAX);
+}
+
 static bool take_change(void *context, const struct position *position, const uint8_t *change,
                         size_t change_len, int64_t time_us)
 {
@@ -376,6 +434,9 @@ static bool take_change(void *context, const struct position *position, const ui
     (void) time_us;
     intake->code = apply_change(intake->draft, position, change, change_len, intake->err);
     intake->count++;
+    if (intake->code == MX_OK) {
+        remember(intake->draft, position->revision, change, change_len);
+    }
     return intake->code == MX_OK;
 }
 
@@ -410,6 +471,7 @@ static enum mx_code follow(struct store_draft *draft, bool *compacted_out, struc
 /* Reads the whole image in place of what the draft has. */
 static enum mx_code load_again(struct store_draft *draft, struct mx_error *err)
 {
+    draft->followed_is_whole = false;
     store_request_rollback(draft);
     store_request_begin(draft);
     if (!trie_clear(&draft->trie)) {

@@ -32,6 +32,7 @@
 
 #include "base/error.h"
 #include "store/backend.h"
+#include "store/recent.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -93,6 +94,9 @@ struct store_snapshot *store_acquire(struct store *store);
 /* Another pin of the same snapshot. */
 struct store_snapshot *store_snapshot_pin(struct store_snapshot *snapshot);
 void store_release(struct store *store, struct store_snapshot *snapshot);
+
+/* The changes published last; those of a snapshot are there before the snapshot is. Borrowed. */
+struct recent *store_recent(struct store *store);
 
 /* Revision of the newest snapshot. */
 uint64_t store_revision(struct store *store);

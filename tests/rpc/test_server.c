@@ -40,7 +40,6 @@ static const char *const next_release[] = {
     "ConfigExport",
     "ConfigDiff",
     "Batch",
-    "ChangeList",
 };
 #define NEXT_RELEASE (sizeof(next_release) / sizeof(next_release[0]))
 

@@ -465,6 +465,8 @@ static void set_field(struct fixture *fixture, ProtobufCMessage *message, const 
         set_text(fixture, message, field, value);
     } else if (field->type == PROTOBUF_C_TYPE_UINT32 || field->type == PROTOBUF_C_TYPE_ENUM) {
         *(uint32_t *) field_at(message, field) = (uint32_t) strtoul(value, NULL, 10);
+    } else if (field->type == PROTOBUF_C_TYPE_UINT64) {
+        *(uint64_t *) field_at(message, field) = strtoull(value, NULL, 10);
     } else if (field->type == PROTOBUF_C_TYPE_BOOL) {
         *(protobuf_c_boolean *) field_at(message, field) = strcmp(value, "0") != 0;
     } else if (field->descriptor == &google__protobuf__duration__descriptor) {
@@ -473,6 +475,12 @@ static void set_field(struct fixture *fixture, ProtobufCMessage *message, const 
         google__protobuf__duration__init(duration);
         duration->seconds = strtoll(value, NULL, 10);
         *(Google__Protobuf__Duration **) field_at(message, field) = duration;
+    } else if (field->descriptor == &google__protobuf__timestamp__descriptor) {
+        Google__Protobuf__Timestamp *time = fixture_alloc(fixture, sizeof(*time));
+
+        google__protobuf__timestamp__init(time);
+        time->seconds = strtoll(value, NULL, 10);
+        *(Google__Protobuf__Timestamp **) field_at(message, field) = time;
     } else {
         fail_msg("field '%s' is of a type that tests don't set", name);
     }

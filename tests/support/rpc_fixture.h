@@ -81,8 +81,8 @@ struct reply {
  *
  *     ask(fixture, &root, "AccountAdd", "account", "alice", "address", "alice@example.org", NULL)
  *
- * Numbers, enums and flags are written as numbers, durations in seconds; a field that is repeated
- * may be given again.
+ * Numbers, enums and flags are written as numbers, durations and times in seconds; a field that is
+ * repeated may be given again.
  */
 const struct reply *ask(struct fixture *fixture, const struct rpc_peer *peer, const char *method,
                         ...) __attribute__((sentinel));
