@@ -37,6 +37,15 @@ bool address_check_free(struct model *model, const char *field, const Mxadm__V1_
 Mxadm__V1__Address *address_require(struct model *model, const struct name_address *address,
                                     struct record_key *key_out, struct slice *packed_out);
 
+/* Fields that a Save leaves alone; ended by NULL. */
+extern const char *const address_fixed[];
+
+/* Whether the address's own values are good: what is wrong is reported below `path`. */
+bool address_check(struct model *model, const Mxadm__V1__Address *address, const char *path);
+
+/* Makes names in it what records hold: to be done before the check and before storing. */
+void address_normalise(struct model *model, Mxadm__V1__Address *address);
+
 /* "DMARC report address", ... for sentences; static. */
 const char *address_kind_words(Mxadm__V1__Address__Kind kind);
 bool address_is_report(Mxadm__V1__Address__Kind kind);

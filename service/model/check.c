@@ -1,14 +1,17 @@
 #include "model/check.h"
 
 #include "model/regexp.h"
+#include "model/unicode.h"
 #include "settings/settings.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #define URL_MAX                    2048
 #define ROUTE_DOMAINS_MAX          100
+#define ROUTES_MAX                 1000 /* of any record */
 #define ROUTE_MINIMUM_ATTEMPTS_MAX 1000
 
 const char *check_path(struct model *model, const char *format, ...)
@@ -20,6 +23,11 @@ const char *check_path(struct model *model, const char *format, ...)
     path = arena_vprintf(model->arena, format, args);
     va_end(args);
     return path;
+}
+
+const char *check_field(struct model *model, const char *path, const char *name)
+{
+    return path[0] == '\0' ? name : arena_printf(model->arena, "%s.%s", path, name);
 }
 
 /* Reports a clause about a value; NULL: there is nothing to report. */
@@ -98,6 +106,72 @@ bool check_regexp(struct model *model, const char *path, const char *text)
     return report(model, path, text, wrong);
 }
 
+/* How much of the text, which begins with a backslash, is an escape that stands for more than the
+ * letters it is written with: "\\S", "\\pL", "\\p{Greek}", "\\x{10FFFF}". */
+static size_t escape_length(const char *text)
+{
+    size_t close;
+
+    if (text[1] == '\0') {
+        return 1;
+    }
+    if (strchr("pPx", text[1]) == NULL || text[2] == '\0') {
+        return 2;
+    }
+    close = strcspn(text, "}");
+    if (text[2] == '{') {
+        return close + (text[close] == '}');
+    }
+    return text[1] == 'x' && text[3] != '\0' ? 4 : 3;
+}
+
+/* Flags and names of a group: "(?i:", "(?U)", "(?P<Name>". */
+static size_t group_length(const char *text)
+{
+    size_t end = strcspn(text, ":)>");
+
+    return end + (text[end] != '\0');
+}
+
+/* What of an expression stands for itself, and some of its syntax, which is not letters. */
+static const char *literal_text(struct model *model, const char *text)
+{
+    char *literal = arena_alloc(model->arena, strlen(text) + 1);
+    size_t len = 0;
+    bool quoted = false; /* between \Q and \E */
+
+    while (*text != '\0') {
+        if (strncmp(text, quoted ? "\\E" : "\\Q", 2) == 0) {
+            quoted = !quoted;
+            text += 2;
+        } else if (!quoted && text[0] == '\\') {
+            text += escape_length(text);
+        } else if (!quoted && strncmp(text, "(?", 2) == 0) {
+            text += group_length(text);
+        } else {
+            literal[len++] = *text++;
+        }
+    }
+    return literal;
+}
+
+bool check_lower_regexp(struct model *model, const char *path, const char *text)
+{
+    const char *literal;
+    const char *wrong = NULL;
+
+    if (!check_regexp(model, path, text)) {
+        return false;
+    }
+    literal = literal_text(model, text);
+    if (!unicode_is_valid(literal)) {
+        wrong = "is not UTF-8";
+    } else if (strcmp(literal, unicode_lower(model->arena, literal)) != 0) {
+        wrong = "has an upper-case letter, but is matched with text in lower case";
+    }
+    return report(model, path, text, wrong);
+}
+
 /* RFC 3986 section 3.2: what stands between "//" and the path. Userinfo would be a secret. */
 static const char *check_authority(const char *authority, size_t len)
 {
@@ -151,7 +225,7 @@ static const char *wrong_url(const char *text)
     return check_authority(authority, strcspn(authority, "/?#"));
 }
 
-bool check_url(struct model *model, const char *path, const char *text)
+bool check_web_url(struct model *model, const char *path, const char *text)
 {
     return text[0] == '\0' || report(model, path, text, wrong_url(text));
 }
@@ -213,6 +287,80 @@ bool check_fraction(struct model *model, const char *path, double value, double 
         status_field(model->status, path, "%g is not a number from %g to %g", value, min, max);
     }
     return good;
+}
+
+/* ------------------------------------------------------------------- lists */
+
+struct numbered_name {
+    const char *name;
+    size_t index;
+};
+
+static int compare_names(const void *a, const void *b)
+{
+    const struct numbered_name *left = a;
+    const struct numbered_name *right = b;
+    int order = strcmp(left->name, right->name);
+
+    return order != 0 ? order : (left->index > right->index) - (left->index < right->index);
+}
+
+bool check_distinct(struct model *model, const char *path, const char *suffix,
+                    const char *const *names, size_t count)
+{
+    struct numbered_name *ordered = arena_alloc(model->arena, (count + 1) * sizeof(*ordered));
+    size_t violations = model->status->violation_count;
+    size_t n = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (names[i] != NULL) {
+            ordered[n++] = (struct numbered_name){ names[i], i };
+        }
+    }
+    qsort(ordered, n, sizeof(*ordered), compare_names);
+    for (size_t i = 1; i < n; i++) {
+        if (strcmp(ordered[i].name, ordered[i - 1].name) == 0) {
+            status_field(model->status,
+                         check_path(model, "%s[%zu]%s", path, ordered[i].index, suffix),
+                         "%s is there twice", name_show(model->arena, ordered[i].name));
+        }
+    }
+    return model->status->violation_count == violations;
+}
+
+/* ----------------------------------------------------------------- domains */
+
+const char *check_normal_domain(struct model *model, const char *text)
+{
+    struct name_domain domain;
+
+    return text[0] != '\0' && name_parse_domain(model->arena, text, &domain) == NULL ? domain.name
+                                                                                     : text;
+}
+
+/* A leading dot stays. */
+static void normal_route_domains(struct model *model, char **domains, size_t count)
+{
+    if (count > ROUTE_DOMAINS_MAX) {
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        bool dot = domains[i][0] == '.';
+        const char *name = check_normal_domain(model, domains[i] + dot);
+
+        domains[i] = (char *) (dot ? arena_printf(model->arena, ".%s", name) : name);
+    }
+}
+
+void check_normal_routes(struct model *model, Mxadm__V1__Route *const *routes, size_t count)
+{
+    if (count > ROUTES_MAX) {
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        normal_route_domains(model, routes[i]->from_domain, routes[i]->n_from_domain);
+        normal_route_domains(model, routes[i]->to_domain, routes[i]->n_to_domain);
+    }
 }
 
 /* ------------------------------------------------------------------ routes */

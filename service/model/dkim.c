@@ -6,7 +6,6 @@
 #include "mxadm/internal/v1/store.pb-c.h"
 
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 /* A new domain: the first signs, the second is published in advance (1.7-03 to 1.7-09). */
@@ -101,57 +100,25 @@ Mxadm__V1__DkimSelector **dkim_template(struct model *model, const struct name_d
 
 /* ----------------------------------------------------------------- requests */
 
-/* RFC 5322 section 2.2: printable ASCII but the colon. */
-static bool is_header_name(const char *name)
+/* The rest of the selector that the request asks for. */
+static void take_settings(Mxadm__V1__DkimSelector *selector,
+                          const Mxadm__V1__DKIMAddRequest *request)
 {
-    size_t len = strlen(name);
-
-    for (size_t i = 0; i < len; i++) {
-        if (name[i] <= 0x20 || name[i] >= 0x7f || name[i] == ':') {
-            return false;
-        }
+    if (request->algorithm != MXADM__V1__DKIM_SELECTOR__ALGORITHM__ALGORITHM_UNSPECIFIED) {
+        selector->algorithm = request->algorithm;
     }
-    return len >= 1 && len <= 76;
-}
-
-static void check_headers(struct model *model, const Mxadm__V1__DKIMAddRequest *request)
-{
-    bool has_from = false;
-
-    if (request->n_headers > DKIM_HEADERS_MAX) {
-        status_field(model->status, "headers", "has %zu names, at most %d are allowed",
-                     request->n_headers, DKIM_HEADERS_MAX);
-        return;
+    if (request->hash != MXADM__V1__DKIM_SELECTOR__HASH__HASH_UNSPECIFIED) {
+        selector->hash = request->hash;
     }
-    for (size_t i = 0; i < request->n_headers; i++) {
-        const char *field = arena_printf(model->arena, "headers[%zu]", i);
-
-        has_from = has_from || strcasecmp(request->headers[i], "From") == 0;
-        if (!is_header_name(request->headers[i])) {
-            status_field(model->status, field, "%s is not the name of a header field",
-                         name_show(model->arena, request->headers[i]));
-        }
-        for (size_t k = 0; k < i; k++) {
-            if (strcasecmp(request->headers[i], request->headers[k]) == 0) {
-                status_field(model->status, field, "'%s' is there twice", request->headers[i]);
-                break;
-            }
-        }
+    if (request->enable) {
+        selector->state = MXADM__V1__DKIM_SELECTOR__STATE__STATE_ACTIVE;
     }
-    if (request->n_headers > 0 && !has_from) {
-        status_field(model->status, "headers", "lacks From, which must be signed");
-    }
-}
-
-static void check_expiration(struct model *model, const Google__Protobuf__Duration *expiration)
-{
-    if (expiration != NULL && (expiration->nanos != 0 || expiration->seconds < 1 ||
-                               expiration->seconds > DKIM_EXPIRATION_MAX_S)) {
-        status_field(model->status, "expiration",
-                     "%lld s %d ns is not a whole number of seconds from 1 to %lld",
-                     (long long) expiration->seconds, expiration->nanos,
-                     (long long) DKIM_EXPIRATION_MAX_S);
-    }
+    selector->header_relaxed = request->header_relaxed;
+    selector->body_relaxed = request->body_relaxed;
+    selector->headers = request->headers;
+    selector->n_headers = request->n_headers;
+    selector->dont_seal_headers = request->dont_seal_headers;
+    selector->expiration = request->expiration;
 }
 
 Mxadm__V1__DkimSelector *dkim_from_request(struct model *model, const struct name_domain *domain,
@@ -166,29 +133,10 @@ Mxadm__V1__DkimSelector *dkim_from_request(struct model *model, const struct nam
                      "%s makes a DNS name longer than %d bytes with domain '%s'",
                      name_show(model->arena, request->selector), NAME_DOMAIN_MAX, domain->name);
     }
-    if (request->hash == MXADM__V1__DKIM_SELECTOR__HASH__HASH_SHA1) {
-        status_field(model->status, "hash",
-                     "sha1 must not be used for signing (RFC 8301 section 3.1); use sha256");
-    }
-    check_headers(model, request);
-    check_expiration(model, request->expiration);
-    if (!status_ok(model->status)) {
-        return NULL;
-    }
     selector = selector_new(model, domain->name, name.name, name.ascii);
-    if (request->algorithm != MXADM__V1__DKIM_SELECTOR__ALGORITHM__ALGORITHM_UNSPECIFIED) {
-        selector->algorithm = request->algorithm;
-    }
-    if (request->enable) {
-        selector->state = MXADM__V1__DKIM_SELECTOR__STATE__STATE_ACTIVE;
-    }
-    selector->header_relaxed = request->header_relaxed;
-    selector->body_relaxed = request->body_relaxed;
-    selector->headers = request->headers;
-    selector->n_headers = request->n_headers;
-    selector->dont_seal_headers = request->dont_seal_headers;
-    selector->expiration = request->expiration;
-    return selector;
+    take_settings(selector, request);
+    dkim_check_settings(model, selector, "");
+    return status_ok(model->status) ? selector : NULL;
 }
 
 bool dkim_check_free(struct model *model, const char *domain, const char *selector)

@@ -4,6 +4,18 @@
  *
  * A selector's name belongs to one key for ever: a UsedSelector record stays
  * when the selector and the domain are gone.
+ *
+ * Its life:
+ *
+ *   pending ----> active <---> retiring ----> retired
+ *      |            |                            ^
+ *      |            +----------------------------+
+ *      +-> retiring and retired, too             |
+ *      +-----------------------------------------+
+ *
+ * Nothing goes back to pending, which promises that nothing was signed yet.
+ * Retiring may turn active again: its key is still published. Retired is final:
+ * the key was published as revoked.
  */
 #pragma once
 
@@ -19,6 +31,20 @@
 /* RFC 6376 section 3.5: "x=" is a number of seconds; ten years is a slip of the pen. */
 #define DKIM_EXPIRATION_MAX_S ((int64_t) 10 * 366 * 24 * 3600)
 #define DKIM_HEADERS_MAX      100
+
+/* Fields that a Save leaves alone; ended by NULL. */
+extern const char *const dkim_fixed[];
+
+/* Whether the selector's own values are good: what is wrong is reported below `path`. */
+bool dkim_check(struct model *model, const Mxadm__V1__DkimSelector *selector, const char *path);
+/* The part of it that settings of signatures are: hash, headers, expiration. */
+void dkim_check_settings(struct model *model, const Mxadm__V1__DkimSelector *selector,
+                         const char *path);
+
+/* Whether a selector may go from one state to another; it may stay in each. */
+bool dkim_may_move(Mxadm__V1__DkimSelector__State from, Mxadm__V1__DkimSelector__State to);
+/* "pending"; static. */
+const char *dkim_state_name(Mxadm__V1__DkimSelector__State state);
 
 /* The selectors that a new domain gets, the first signing, named by year and letter; names used
  * before are passed over. Not stored, without keys. */
