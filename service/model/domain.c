@@ -125,7 +125,7 @@ static void put_report(struct model *model, const Mxadm__V1__Domain *domain,
     const char *wrong = name_parse_localpart(model->arena, report->localpart, &address.localpart);
 
     if (wrong != NULL) {
-        status_fail(model->status, MX_INTERNAL, "REPORT_LOCALPART", "report localpart '%s' %s",
+        status_fail(model->status, MX_INTERNAL, "INTERNAL", "report localpart '%s' %s",
                     report->localpart, wrong);
         return;
     }

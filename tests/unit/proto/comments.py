@@ -3,23 +3,18 @@
 
 usage: comments.py FILE...      exit code 1 if there is one
 """
-import re
+import os
 import sys
 
-ELEMENT = re.compile(
-    r"(message|enum|service|oneof|rpc)\b|(repeated )?[\w.]+ \w+ = \d+;|[A-Z][A-Z_0-9]* = \d+;"
-)
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../proto"))
+import contract
 
-
-def uncommented(path):
-    above = ""
-    for number, line in enumerate(open(path, encoding="utf-8"), 1):
-        text = line.strip()
-        if ELEMENT.match(text) and not above.startswith("//"):
-            yield f"{path}:{number}: no comment: {text}"
-        above = text
-
-
-found = [line for path in sys.argv[1:] for line in uncommented(path)]
+found = [
+    f"{element.where}: no comment: {element.kind} {element.full_name}"
+    for path in sys.argv[1:]
+    for element in contract.elements(contract.parse(path))
+    if not element.comment
+]
 print("\n".join(found) if found else f"{len(sys.argv) - 1} files: everything has a comment")
 sys.exit(1 if found or len(sys.argv) < 2 else 0)
