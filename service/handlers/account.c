@@ -31,7 +31,7 @@ static void account_add(struct rpc_call *call)
     }
     (void) account_check_free(model, name);
     domain = domain_require(model, address.domain.name);
-    if (domain == NULL || !address_check_free(model, "address", domain, &address) ||
+    if (domain == NULL || !address_check_free(model, "address", domain, &address, name) ||
         !status_ok(model->status)) {
         return;
     }

@@ -32,7 +32,7 @@ static void address_add(struct rpc_call *call)
         (void) account_check_covered(call, account);
     }
     domain = domain_require(model, address.domain.name);
-    if (domain == NULL || !address_check_free(model, "address", domain, &address) ||
+    if (domain == NULL || !address_check_free(model, "address", domain, &address, account) ||
         !status_ok(model->status)) {
         return;
     }

@@ -81,7 +81,7 @@ static bool check_domain_add(struct domain_add *add)
     }
     if (add->localpart != NULL) {
         (void) account_check_free(add->model, add->account);
-        (void) address_check_free(add->model, "localpart", add->domain, &address);
+        (void) address_check_free(add->model, "localpart", add->domain, &address, add->account);
     } else if (!account_require(add->model, add->account, &packed)) {
         status_metadata(add->model->status, "hint",
                         "give a localpart to add the account with the domain");

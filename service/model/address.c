@@ -1,7 +1,9 @@
 #include "model/address.h"
 
+#include "model/alias.h"
 #include "model/domain.h"
 #include "model/fields.h"
+#include "model/login.h"
 #include "settings/settings.h"
 
 #include <string.h>
@@ -9,20 +11,23 @@
 
 /* -------------------------------------------------------------------- forms */
 
-static const char *canonical_text(struct model *model, const Mxadm__V1__Domain *domain,
-                                  const struct name_address *address)
+/* Postmaster has no letter case, whatever the domain's rule (5.5-01). */
+const char *address_localpart(struct model *model, const Mxadm__V1__Domain *domain,
+                              const struct name_address *address)
 {
     struct name_policy policy = domain_policy(domain);
+    const char *canonical = name_canonical_localpart(model->arena, address->localpart, &policy);
 
-    return name_localpart_text(model->arena,
-                               name_canonical_localpart(model->arena, address->localpart, &policy));
+    return strcasecmp(canonical, "postmaster") == 0 ? "postmaster"
+                                                    : name_localpart_text(model->arena, canonical);
 }
 
 struct record_key address_key(struct model *model, const Mxadm__V1__Domain *domain,
                               const struct name_address *address)
 {
     return record_key(RECORD_ADDRESS, domain->name,
-                      address->catchall ? RECORD_CATCHALL : canonical_text(model, domain, address));
+                      address->catchall ? RECORD_CATCHALL
+                                        : address_localpart(model, domain, address));
 }
 
 const char *address_canonical(struct model *model, const Mxadm__V1__Domain *domain,
@@ -31,7 +36,7 @@ const char *address_canonical(struct model *model, const Mxadm__V1__Domain *doma
     if (address->catchall) {
         return arena_printf(model->arena, "@%s", domain->name);
     }
-    return arena_printf(model->arena, "%s@%s", canonical_text(model, domain, address),
+    return arena_printf(model->arena, "%s@%s", address_localpart(model, domain, address),
                         domain->name);
 }
 
@@ -83,11 +88,24 @@ struct slice address_put(struct model *model, const Mxadm__V1__Domain *domain,
     return record_put(model, RECORD_ADDRESS, &key, &record->base);
 }
 
+/* True, as the address is. */
 static bool in_use(struct model *model, const char *name, const char *by)
 {
     status_resource(model->status, MX_ALREADY_EXISTS, "ADDRESS_IN_USE", "address", name,
                     "address '%s' is %s already", name, by);
-    return false;
+    return true;
+}
+
+static bool is_alias(struct model *model, const Mxadm__V1__Domain *domain,
+                     const struct name_address *address)
+{
+    struct record_key key;
+
+    if (address->catchall) {
+        return false;
+    }
+    key = alias_key(model, domain, address);
+    return record_exists(model, &key);
 }
 
 static bool is_host_report(const struct model *model, const struct name_address *address)
@@ -109,35 +127,43 @@ static bool is_postmaster(const struct name_address *address)
     return !address->catchall && strcasecmp(address->localpart, "postmaster") == 0;
 }
 
-bool address_check_free(struct model *model, const char *field, const Mxadm__V1__Domain *domain,
-                        const struct name_address *address)
+static bool check_separator(struct model *model, const char *field, const Mxadm__V1__Domain *domain,
+                            const struct name_address *address)
+{
+    struct name_policy policy = domain_policy(domain);
+    const char *separator = name_find_separator(address->localpart, &policy);
+
+    if (separator != NULL) {
+        status_field(model->status, field,
+                     "%s contains '%s', which separates localparts of domain '%s'",
+                     name_show(model->arena, name_address_text(model->arena, address)), separator,
+                     domain->name);
+    }
+    return separator == NULL;
+}
+
+static const char *whose(struct model *model, const Mxadm__V1__Address *address)
+{
+    if (address_is_report(address->kind)) {
+        return arena_printf(model->arena, "the %s of domain '%s' and of account '%s'",
+                            address_kind_words(address->kind), address->report_domain,
+                            address->account);
+    }
+    return arena_printf(model->arena, "an address of account '%s'", address->account);
+}
+
+static bool is_taken(struct model *model, const Mxadm__V1__Domain *domain,
+                     const struct name_address *address)
 {
     struct record_key key = address_key(model, domain, address);
     const char *name = address_canonical(model, domain, address);
-    Mxadm__V1__Address *other;
+    Mxadm__V1__Address *other = record_load(model, RECORD_ADDRESS, &key);
 
-    if (!address->catchall) {
-        struct name_policy policy = domain_policy(domain);
-        const char *separator = name_find_separator(address->localpart, &policy);
-
-        if (separator != NULL) {
-            status_field(model->status, field,
-                         "%s contains '%s', which separates localparts of domain '%s'",
-                         name_show(model->arena, name_address_text(model->arena, address)),
-                         separator, domain->name);
-            return false;
-        }
-    }
-    other = record_load(model, RECORD_ADDRESS, &key);
     if (other != NULL) {
-        return in_use(
-            model, name,
-            arena_printf(model->arena, "%s of account '%s'",
-                         address_is_report(other->kind)
-                             ? arena_printf(model->arena, "the %s of domain '%s' and",
-                                            address_kind_words(other->kind), other->report_domain)
-                             : "an address",
-                         other->account));
+        return in_use(model, name, whose(model, other));
+    }
+    if (is_alias(model, domain, address)) {
+        return in_use(model, name, "an alias");
     }
     if (is_host_report(model, address)) {
         return in_use(model, name, "the host's TLS report address by the settings");
@@ -145,7 +171,19 @@ bool address_check_free(struct model *model, const char *field, const Mxadm__V1_
     if (is_postmaster(address) && domain_is_host(model, domain->name)) {
         return in_use(model, name, "the settings' postmaster account's, as postmaster of a host");
     }
-    return true;
+    return false;
+}
+
+bool address_check_free(struct model *model, const char *field, const Mxadm__V1__Domain *domain,
+                        const struct name_address *address, const char *account)
+{
+    if (!address->catchall && !check_separator(model, field, domain, address)) {
+        return false;
+    }
+    return !is_taken(model, domain, address) &&
+           (address->catchall ||
+            login_check_owner(model, "ADDRESS_IN_USE", domain->name,
+                              address_localpart(model, domain, address), account));
 }
 
 /* ----------------------------------------------------------------- finding */
@@ -174,9 +212,58 @@ Mxadm__V1__Address *address_resolve(struct model *model, const Mxadm__V1__Domain
 {
     struct record_key exact = address_key(model, domain, address);
     struct record_key all = record_key(RECORD_ADDRESS, domain->name, RECORD_CATCHALL);
-    Mxadm__V1__Address *record = record_load(model, RECORD_ADDRESS, &exact);
+    Mxadm__V1__Address *record;
 
-    return record != NULL ? record : record_load(model, RECORD_ADDRESS, &all);
+    if (is_host_report(model, address) ||
+        (is_postmaster(address) && domain_is_host(model, domain->name))) {
+        return NULL;
+    }
+    record = record_load(model, RECORD_ADDRESS, &exact);
+    if (record != NULL || is_alias(model, domain, address)) {
+        return record;
+    }
+    return record_load(model, RECORD_ADDRESS, &all);
+}
+
+/* ---------------------------------------------------------------- removing */
+
+static void report_memberships(struct model *model, const char *reason, const char *domain,
+                               const char *localpart)
+{
+    struct record_key range = record_memberships(domain, localpart);
+    uint64_t left = record_count(model, &range);
+    struct store_cursor cursor;
+    struct store_entry entry;
+
+    store_cursor_init(&cursor, model->view, record_slice(&range), slice_of(NULL, 0), false);
+    while (model->status->blocker_count < STATUS_BLOCKERS_MAX &&
+           store_cursor_next(&cursor, &entry)) {
+        const char *parts[RECORD_PARTS_MAX];
+        const char *alias;
+
+        record_key_parts(model->arena, entry.key, parts);
+        alias = arena_printf(model->arena, "%s@%s", parts[3], parts[2]);
+        status_blocker(model->status, reason, record_kind_name(RECORD_ALIAS), alias,
+                       "address '%s@%s' is a member of alias '%s'", localpart, domain, alias);
+        left--;
+    }
+    model->status->blocker_count += left;
+}
+
+bool address_check_unneeded(struct model *model, const char *reason,
+                            const Mxadm__V1__Domain *domain, const char *localpart)
+{
+    struct name_address address = { .domain = { domain->name, domain->ascii_name } };
+    size_t before = model->status->blocker_count;
+    Mxadm__V1__Address *now = NULL;
+
+    report_memberships(model, reason, domain->name, localpart);
+    if (name_parse_localpart(model->arena, localpart, &address.localpart) == NULL) {
+        now = address_resolve(model, domain, &address);
+    }
+    (void) login_check_owner(model, reason, domain->name, localpart,
+                             now == NULL ? NULL : now->account);
+    return model->status->blocker_count == before;
 }
 
 /* ----------------------------------------------------------------- looking up */
@@ -219,35 +306,71 @@ static void look_for_postmaster(struct lookup *lookup)
                       settings->postmaster.account, settings->postmaster.mailbox, "postmaster");
 }
 
-/* True: the domain has nothing more to say. */
-static bool look_in_domain(struct lookup *lookup, const Mxadm__V1__Domain *domain)
+static bool found_alias(struct lookup *lookup, const Mxadm__V1__Domain *domain)
 {
-    struct record_key exact = address_key(lookup->model, domain, &lookup->address);
-    struct record_key all = record_key(RECORD_ADDRESS, domain->name, RECORD_CATCHALL);
-    Mxadm__V1__Address *address = record_load(lookup->model, RECORD_ADDRESS, &exact);
+    struct record_key key = alias_key(lookup->model, domain, &lookup->address);
+    Mxadm__V1__Alias *alias = record_load(lookup->model, RECORD_ALIAS, &key);
 
-    lookup->answer->via = MXADM__V1__ADDRESS_LOOKUP_RESPONSE__VIA__VIA_ADDRESS;
-    if (address == NULL) {
-        address = record_load(lookup->model, RECORD_ADDRESS, &all);
-        lookup->answer->via = MXADM__V1__ADDRESS_LOOKUP_RESPONSE__VIA__VIA_CATCHALL;
-    }
-    if (address == NULL) {
-        lookup->answer->via = MXADM__V1__ADDRESS_LOOKUP_RESPONSE__VIA__VIA_UNSPECIFIED;
+    if (alias == NULL) {
         return false;
     }
+    if (lookup->request->exclude_aliases) {
+        not_found(lookup); /* the catchall does not have it either (5.5-07) */
+        return true;
+    }
+    lookup->answer->via = MXADM__V1__ADDRESS_LOOKUP_RESPONSE__VIA__VIA_ALIAS;
+    lookup->answer->alias = alias;
+    lookup->answer->canonical_address = alias->canonical_address;
+    return true;
+}
+
+static bool found_address(struct lookup *lookup, const struct record_key *key,
+                          Mxadm__V1__AddressLookupResponse__Via via)
+{
+    Mxadm__V1__Address *address = record_load(lookup->model, RECORD_ADDRESS, key);
+
+    if (address == NULL) {
+        return false;
+    }
+    lookup->answer->via = via;
     lookup->answer->address = address;
     lookup->answer->account = address->account;
     lookup->answer->canonical_address = address->canonical_address;
     return true;
 }
 
+/* Whether the domain has something to say; reported or answered. */
+static bool look_in_domain(struct lookup *lookup, const Mxadm__V1__Domain *domain)
+{
+    struct record_key exact = address_key(lookup->model, domain, &lookup->address);
+    struct record_key all = record_key(RECORD_ADDRESS, domain->name, RECORD_CATCHALL);
+
+    return found_address(lookup, &exact, MXADM__V1__ADDRESS_LOOKUP_RESPONSE__VIA__VIA_ADDRESS) ||
+           found_alias(lookup, domain) ||
+           found_address(lookup, &all, MXADM__V1__ADDRESS_LOOKUP_RESPONSE__VIA__VIA_CATCHALL);
+}
+
+/* A domain without anything to send to is not one that mail is taken for (5.5-05, 5.6-02; aliases
+ * count, other than upstream). */
+static bool takes_mail(struct lookup *lookup, const char *domain)
+{
+    struct record_key addresses = record_prefix(RECORD_ADDRESS, domain);
+    struct record_key aliases = record_prefix(RECORD_ALIAS, domain);
+
+    if (record_count(lookup->model, &addresses) > 0 || record_count(lookup->model, &aliases) > 0) {
+        return true;
+    }
+    status_resource(lookup->model->status, MX_NOT_FOUND, "DOMAIN_NOT_FOUND", "domain", domain,
+                    "domain '%s' takes no mail: it has neither addresses nor aliases", domain);
+    return false;
+}
+
 static void look_at_domain(struct lookup *lookup)
 {
     struct model *model = lookup->model;
     Mxadm__V1__Domain *domain = domain_require(model, lookup->address.domain.name);
-    struct name_policy policy;
 
-    if (domain == NULL) {
+    if (domain == NULL || !takes_mail(lookup, domain->name)) {
         return;
     }
     lookup->answer->domain_disabled = domain->disabled;
@@ -259,9 +382,7 @@ static void look_at_domain(struct lookup *lookup)
     if (look_in_domain(lookup, domain)) {
         return;
     }
-    policy = domain_policy(domain);
-    if (strcmp(name_canonical_localpart(model->arena, lookup->address.localpart, &policy),
-               "postmaster") == 0) {
+    if (strcmp(address_localpart(model, domain, &lookup->address), "postmaster") == 0) {
         look_for_postmaster(lookup);
     } else {
         not_found(lookup);
@@ -278,9 +399,6 @@ static bool read_address(struct lookup *lookup)
     if (!field_address(lookup->model, "address", lookup->request->address, false,
                        &lookup->address)) {
         return false;
-    }
-    if (is_postmaster(&lookup->address)) {
-        lookup->address.localpart = "postmaster"; /* whatever the domain's case rule, 5.5-01 */
     }
     return true;
 }

@@ -15,9 +15,14 @@ struct record_key address_key(struct model *model, const Mxadm__V1__Domain *doma
 const char *address_canonical(struct model *model, const Mxadm__V1__Domain *domain,
                               const struct name_address *address);
 
-/* The record that mail for the address, or a login with it, arrives at, where neither postmaster
- * nor aliases are special (5.5-11): its own, else its domain's catchall. NULL: none; nothing is
- * reported. */
+/* Its canonical localpart in text form: what keys have. */
+const char *address_localpart(struct model *model, const Mxadm__V1__Domain *domain,
+                              const struct name_address *address);
+
+/* The record that a login with the address arrives at (5.5-11): its own, else its domain's
+ * catchall. NULL: none; nothing is reported. An alias is nobody's to log in as, and hides the
+ * catchall (5.5-07); so do the addresses that the settings give away, postmaster at a host and the
+ * host's TLS report address: who may log in does not depend on settings. */
 Mxadm__V1__Address *address_resolve(struct model *model, const Mxadm__V1__Domain *domain,
                                     const struct name_address *address);
 
@@ -28,10 +33,23 @@ Mxadm__V1__Address *address_new(struct model *model, const Mxadm__V1__Domain *do
 struct slice address_put(struct model *model, const Mxadm__V1__Domain *domain,
                          const struct name_address *address, Mxadm__V1__Address *record);
 
-/* Whether the address may be added: reports a separator within it (`field` of the request), and
- * who has it already. */
+/*
+ * Whether the address may be added to an account, or as an alias (`account` NULL): reports a
+ * separator within it (`field` of the request), who has it already (another address, an alias, the
+ * settings), and what reaches another account with it now, through the domain's catchall: TLS
+ * public keys and login addresses, which would be cut off.
+ */
 bool address_check_free(struct model *model, const char *field, const Mxadm__V1__Domain *domain,
-                        const struct name_address *address);
+                        const struct name_address *address, const char *account);
+
+/*
+ * For an address that has just been removed from the draft, whatever for: reports as blockers what
+ * can't be without it. Aliases that it is a member of, TLS public keys and accounts' login
+ * addresses that no longer reach their account. Neither for a catchall; `localpart` canonical, in
+ * text form.
+ */
+bool address_check_unneeded(struct model *model, const char *reason,
+                            const Mxadm__V1__Domain *domain, const char *localpart);
 
 /* The record of an address, or NULL and NOT_FOUND reported. */
 Mxadm__V1__Address *address_require(struct model *model, const struct name_address *address,
