@@ -94,6 +94,8 @@ static const char settings_form[] =
     "listeners:\n"
     "  public: { smtp: true, mta_sts: true, ips: [192.0.2.10] }\n"
     "  other: { smtp: true, host_name: mx2.example.com }\n"
+    "  inside: { web: true }\n"
+    "transports: [smarthost, direct]\n"
     "postmaster: { account: postmaster, mailbox: Postmaster }\n"
     "host_tls_reports: { localpart: tls-reports, account: postmaster, mailbox: TLSRPT }\n"
     "acme_issuer: letsencrypt.org\n"
@@ -451,39 +453,133 @@ static void set_text(struct fixture *fixture, ProtobufCMessage *message,
     *list = longer;
 }
 
-static void set_field(struct fixture *fixture, ProtobufCMessage *message, const char *name,
-                      const char *value)
+static void set_seconds(struct fixture *fixture, ProtobufCMessage *message,
+                        const ProtobufCFieldDescriptor *field, int64_t seconds)
 {
-    const ProtobufCFieldDescriptor *field =
-        protobuf_c_message_descriptor_get_field_by_name(message->descriptor, name);
-
-    if (field == NULL) {
-        fail_msg("'%s' has no field '%s'", message->descriptor->name, name);
-        return;
-    }
-    if (field->type == PROTOBUF_C_TYPE_STRING) {
-        set_text(fixture, message, field, value);
-    } else if (field->type == PROTOBUF_C_TYPE_UINT32 || field->type == PROTOBUF_C_TYPE_ENUM) {
-        *(uint32_t *) field_at(message, field) = (uint32_t) strtoul(value, NULL, 10);
-    } else if (field->type == PROTOBUF_C_TYPE_UINT64) {
-        *(uint64_t *) field_at(message, field) = strtoull(value, NULL, 10);
-    } else if (field->type == PROTOBUF_C_TYPE_BOOL) {
-        *(protobuf_c_boolean *) field_at(message, field) = strcmp(value, "0") != 0;
-    } else if (field->descriptor == &google__protobuf__duration__descriptor) {
+    if (field->descriptor == &google__protobuf__duration__descriptor) {
         Google__Protobuf__Duration *duration = fixture_alloc(fixture, sizeof(*duration));
 
         google__protobuf__duration__init(duration);
-        duration->seconds = strtoll(value, NULL, 10);
+        duration->seconds = seconds;
         *(Google__Protobuf__Duration **) field_at(message, field) = duration;
     } else if (field->descriptor == &google__protobuf__timestamp__descriptor) {
         Google__Protobuf__Timestamp *time = fixture_alloc(fixture, sizeof(*time));
 
         google__protobuf__timestamp__init(time);
-        time->seconds = strtoll(value, NULL, 10);
+        time->seconds = seconds;
         *(Google__Protobuf__Timestamp **) field_at(message, field) = time;
     } else {
-        fail_msg("field '%s' is of a type that tests don't set", name);
+        fail_msg("field '%s' is of a type that tests don't set", field->name);
     }
+}
+
+/* A field of its own, by what its type is written as. */
+static void set_value(struct fixture *fixture, ProtobufCMessage *message,
+                      const ProtobufCFieldDescriptor *field, const char *value)
+{
+    void *at = field_at(message, field);
+
+    switch (field->type) {
+    case PROTOBUF_C_TYPE_STRING:
+        set_text(fixture, message, field, value);
+        break;
+    case PROTOBUF_C_TYPE_UINT32:
+    case PROTOBUF_C_TYPE_ENUM:
+        *(uint32_t *) at = (uint32_t) strtoul(value, NULL, 10);
+        break;
+    case PROTOBUF_C_TYPE_INT32:
+        *(int32_t *) at = (int32_t) strtol(value, NULL, 10);
+        break;
+    case PROTOBUF_C_TYPE_UINT64:
+        *(uint64_t *) at = strtoull(value, NULL, 10);
+        break;
+    case PROTOBUF_C_TYPE_INT64:
+        *(int64_t *) at = strtoll(value, NULL, 10);
+        break;
+    case PROTOBUF_C_TYPE_DOUBLE:
+        *(double *) at = strtod(value, NULL);
+        break;
+    case PROTOBUF_C_TYPE_BOOL:
+        *(protobuf_c_boolean *) at = strcmp(value, "0") != 0;
+        break;
+    case PROTOBUF_C_TYPE_MESSAGE:
+        set_seconds(fixture, message, field, strtoll(value, NULL, 10));
+        break;
+    case PROTOBUF_C_TYPE_SINT32:
+    case PROTOBUF_C_TYPE_SFIXED32:
+    case PROTOBUF_C_TYPE_SINT64:
+    case PROTOBUF_C_TYPE_SFIXED64:
+    case PROTOBUF_C_TYPE_FIXED32:
+    case PROTOBUF_C_TYPE_FIXED64:
+    case PROTOBUF_C_TYPE_FLOAT:
+    case PROTOBUF_C_TYPE_BYTES:
+        fail_msg("field '%s' is of a type that tests don't set", field->name);
+    }
+}
+
+static ProtobufCMessage *new_message(struct fixture *fixture, const ProtobufCFieldDescriptor *field)
+{
+    const ProtobufCMessageDescriptor *type = field->descriptor;
+    ProtobufCMessage *message = fixture_alloc(fixture, type->sizeof_message);
+
+    protobuf_c_message_init(type, message);
+    return message;
+}
+
+/* The message within a field, made where there is none; of a list element `index`, which is one
+ * that is there or the next. */
+static ProtobufCMessage *inner_message(struct fixture *fixture, ProtobufCMessage *message,
+                                       const ProtobufCFieldDescriptor *field, size_t index)
+{
+    ProtobufCMessage ***list = field_at(message, field);
+    ProtobufCMessage **single = field_at(message, field);
+    ProtobufCMessage **longer;
+    size_t *count = (size_t *) (void *) ((char *) message + field->quantifier_offset);
+
+    if (field->label != PROTOBUF_C_LABEL_REPEATED) {
+        if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0 && *(uint32_t *) count != field->id) {
+            *(uint32_t *) count = field->id;
+            *single = NULL;
+        }
+        *single = *single == NULL ? new_message(fixture, field) : *single;
+        return *single;
+    }
+    if (index >= *count) {
+        longer = fixture_alloc(fixture, (*count + 1) * sizeof(*longer));
+        if (*count > 0) {
+            memcpy(longer, *list, *count * sizeof(*longer));
+        }
+        index = (*count)++;
+        longer[index] = new_message(fixture, field);
+        *list = longer;
+    }
+    return (*list)[index];
+}
+
+/* "address", "account.outgoing_webhook.url", "address.rulesets[1].mailbox". */
+static void set_field(struct fixture *fixture, ProtobufCMessage *message, const char *path,
+                      const char *value)
+{
+    size_t len = strcspn(path, ".[");
+    const char *name = fixture_text(fixture, "%.*s", (int) len, path);
+    const ProtobufCFieldDescriptor *field =
+        protobuf_c_message_descriptor_get_field_by_name(message->descriptor, name);
+    const char *rest = strchr(path, '.');
+    ProtobufCMessage *inner;
+
+    if (field == NULL) {
+        fail_msg("'%s' has no field '%s'", message->descriptor->name, name);
+        return;
+    }
+    if (field->type == PROTOBUF_C_TYPE_MESSAGE && (rest != NULL || value[0] == '\0')) {
+        inner = inner_message(fixture, message, field,
+                              path[len] == '[' ? strtoul(path + len + 1, NULL, 10) : SIZE_MAX);
+        if (rest != NULL) {
+            set_field(fixture, inner, rest + 1, value);
+        }
+        return;
+    }
+    set_value(fixture, message, field, value);
 }
 
 static ProtobufCBinaryData pack_request(struct fixture *fixture, const char *method, va_list pairs)

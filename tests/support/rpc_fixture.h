@@ -33,7 +33,8 @@ struct fixture_options {
 };
 
 /* host mail.example.com, postmaster account "postmaster", host TLS reports at
- * tls-reports@mail.example.com, an MTA-STS listener, keys made on demand, the peers below.
+ * tls-reports@mail.example.com, an MTA-STS listener, one with web, transports "smarthost" and
+ * "direct", keys made on demand, the peers below.
  * NULL: all defaults. */
 struct fixture *fixture_create(const struct fixture_options *options);
 void fixture_destroy(struct fixture *fixture);
@@ -82,7 +83,10 @@ struct reply {
  *     ask(fixture, &root, "AccountAdd", "account", "alice", "address", "alice@example.org", NULL)
  *
  * Numbers, enums and flags are written as numbers, durations and times in seconds; a field that is
- * repeated may be given again.
+ * repeated may be given again. What lies within messages is written as a path; an empty value makes
+ * an empty message:
+ *
+ *     "address.rulesets[0].mailbox", "Lists", "account.junk_filter", "", "update_mask.paths", "*"
  */
 const struct reply *ask(struct fixture *fixture, const struct rpc_peer *peer, const char *method,
                         ...) __attribute__((sentinel));
