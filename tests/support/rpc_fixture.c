@@ -235,6 +235,11 @@ struct rpc *fixture_rpc(struct fixture *fixture)
     return daemon_rpc(fixture->daemon);
 }
 
+struct store *fixture_store(struct fixture *fixture)
+{
+    return daemon_store(fixture->daemon);
+}
+
 struct backend_gate *fixture_gate(struct fixture *fixture)
 {
     return fixture->gate;

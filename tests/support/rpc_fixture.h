@@ -146,6 +146,7 @@ unsigned fixture_spare_keys(struct fixture *fixture, Mxadm__V1__DkimSelector__Al
 /* ------------------------------------------------------------ what it is on */
 
 struct rpc *fixture_rpc(struct fixture *fixture);
+struct store *fixture_store(struct fixture *fixture);
 struct backend_gate *fixture_gate(struct fixture *fixture);
 /* NULL with SQLite. */
 struct backend *fixture_sim(struct fixture *fixture);
