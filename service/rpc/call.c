@@ -203,7 +203,12 @@ void call_finish(struct rpc_call *call)
     }
     if (call->row != NULL && call->row->secret) {
         arena_wipe(call->arena);
+        if (call->scratch != NULL) {
+            arena_wipe(call->scratch);
+        }
     }
+    arena_destroy(call->scratch);
+    call->scratch = NULL;
     call->exchange = NULL;
     exchange->answer(exchange);
     call_recycle(call);
@@ -349,6 +354,22 @@ struct status *call_status(struct rpc_call *call)
 struct arena *call_arena(struct rpc_call *call)
 {
     return call->arena;
+}
+
+struct arena *call_scratch(struct rpc_call *call)
+{
+    if (call->scratch == NULL) {
+        call->scratch = arena_create(CALL_MEMORY_MAX);
+        if (call->scratch == NULL) {
+            longjmp(call->escape, 1);
+        }
+    }
+    if (call->row->secret) {
+        arena_wipe(call->scratch);
+    }
+    arena_reset(call->scratch);
+    arena_set_escape(call->scratch, &call->escape);
+    return call->scratch;
 }
 
 const struct settings *call_settings(const struct rpc_call *call)

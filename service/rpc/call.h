@@ -56,6 +56,9 @@ const void *call_request(const struct rpc_call *call);
 struct model *call_model(struct rpc_call *call);
 struct status *call_status(struct rpc_call *call);
 struct arena *call_arena(struct rpc_call *call);
+/* A second arena beside it, empty after every call of this function, for who works on one record
+ * after the other and must not keep them all. Ends with the call; escapes as the first. */
+struct arena *call_scratch(struct rpc_call *call);
 const struct settings *call_settings(const struct rpc_call *call);
 const struct principal *call_principal(const struct rpc_call *call);
 

@@ -71,6 +71,7 @@ struct rpc_call {
     struct rpc *rpc;
     struct rpc_exchange *exchange; /* NULL once answered */
     struct arena *arena;
+    struct arena *scratch; /* NULL until asked for */
     jmp_buf escape;
 
     const struct rpc_row *row; /* NULL until found */

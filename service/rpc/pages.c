@@ -153,20 +153,33 @@ static struct store_snapshot *pinned(struct pages *pages, uint64_t revision)
 
 /* ------------------------------------------------------------------ tokens */
 
+/* Makes a field of a request what it is when it is absent. */
+static void clear_field(ProtobufCMessage *request, const char *name)
+{
+    const ProtobufCFieldDescriptor *field =
+        protobuf_c_message_descriptor_get_field_by_name(request->descriptor, name);
+
+    if (field == NULL) {
+        return;
+    }
+    if (field->type == PROTOBUF_C_TYPE_STRING) {
+        *(char **) (void *) ((char *) request + field->offset) = (char *) protobuf_c_empty_string;
+    } else {
+        *(uint32_t *) (void *) ((char *) request + field->offset) = 0;
+    }
+}
+
 /* Digest of what a token belongs to: the operation, who asks, and all fields but those of paging.
- */
+ * A passphrase is none of it: a token must not be a way to find out whether one is right. */
 static void filter_digest(struct rpc_call *call, uint8_t out[DIGEST_SIZE])
 {
     const ProtobufCMessageDescriptor *type = call->request->descriptor;
     ProtobufCMessage *bare = arena_memdup(call->arena, call->request, type->sizeof_message);
-    const ProtobufCFieldDescriptor *size =
-        protobuf_c_message_descriptor_get_field_by_name(type, "page_size");
-    const ProtobufCFieldDescriptor *token =
-        protobuf_c_message_descriptor_get_field_by_name(type, "page_token");
     uint8_t *packed;
 
-    *(uint32_t *) (void *) ((char *) bare + size->offset) = 0;
-    *(char **) (void *) ((char *) bare + token->offset) = (char *) "";
+    clear_field(bare, "page_size");
+    clear_field(bare, "page_token");
+    clear_field(bare, "passphrase");
     packed = arena_alloc(call->arena, protobuf_c_message_get_packed_size(bare) + 1);
     digest_pieces(
         (struct digest_piece[]){ { call->method, strlen(call->method) + 1 },

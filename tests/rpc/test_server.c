@@ -37,7 +37,6 @@ static const char *const next_release[] = {
     "ConfigGet",
     "ConfigApply",
     "ConfigRollback",
-    "ConfigExport",
     "ConfigDiff",
     "Batch",
 };
