@@ -82,6 +82,26 @@ void arena_reset(struct arena *arena)
     arena->escape = NULL;
 }
 
+struct arena_mark arena_mark(const struct arena *arena)
+{
+    return (struct arena_mark){ arena->current, arena->current->used, arena->used };
+}
+
+void arena_rewind(struct arena *arena, const struct arena_mark *mark)
+{
+    struct block *block = mark->block;
+
+    for (struct block *gone = block->next; gone != NULL; gone = gone->next) {
+        explicit_bzero(gone->data, gone->used);
+    }
+    free_blocks(block->next);
+    explicit_bzero(block->data + mark->block_used, block->used - mark->block_used);
+    block->next = NULL;
+    block->used = mark->block_used;
+    arena->current = block;
+    arena->used = mark->used;
+}
+
 void arena_wipe(struct arena *arena)
 {
     for (struct block *block = arena->first; block != NULL; block = block->next) {

@@ -29,6 +29,16 @@ void arena_destroy(struct arena *arena);
 /* Frees everything allocated since create, keeps the first block for the next request. */
 void arena_reset(struct arena *arena);
 
+/* A place to go back to: what was allocated since is overwritten and freed, what was there before
+ * stays. For long walks that need memory for a step at a time. Legal until the arena is reset. */
+struct arena_mark {
+    void *block;
+    size_t block_used;
+    size_t used;
+};
+struct arena_mark arena_mark(const struct arena *arena);
+void arena_rewind(struct arena *arena, const struct arena_mark *mark);
+
 /* Overwrites all that was allocated, before a reset; for the one call whose answer is a secret. */
 void arena_wipe(struct arena *arena);
 

@@ -127,6 +127,17 @@ static bool is_postmaster(const struct name_address *address)
     return !address->catchall && strcasecmp(address->localpart, "postmaster") == 0;
 }
 
+const char *address_of_settings(const struct model *model, const struct name_address *address)
+{
+    if (is_host_report(model, address)) {
+        return "the host's TLS report address by the settings";
+    }
+    if (is_postmaster(address) && domain_is_host(model, address->domain.name)) {
+        return "the settings' postmaster account's, as postmaster of a host";
+    }
+    return NULL;
+}
+
 static bool check_separator(struct model *model, const char *field, const Mxadm__V1__Domain *domain,
                             const struct name_address *address)
 {
@@ -165,11 +176,8 @@ static bool is_taken(struct model *model, const Mxadm__V1__Domain *domain,
     if (is_alias(model, domain, address)) {
         return in_use(model, name, "an alias");
     }
-    if (is_host_report(model, address)) {
-        return in_use(model, name, "the host's TLS report address by the settings");
-    }
-    if (is_postmaster(address) && domain_is_host(model, domain->name)) {
-        return in_use(model, name, "the settings' postmaster account's, as postmaster of a host");
+    if (address_of_settings(model, address) != NULL) {
+        return in_use(model, name, address_of_settings(model, address));
     }
     return false;
 }

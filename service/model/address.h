@@ -51,6 +51,10 @@ bool address_check_free(struct model *model, const char *field, const Mxadm__V1_
 bool address_check_unneeded(struct model *model, const char *reason,
                             const Mxadm__V1__Domain *domain, const char *localpart);
 
+/* Whose it is by the settings, which come before all that is configured: "the host's TLS report
+ * address by the settings"; NULL: nobody's. */
+const char *address_of_settings(const struct model *model, const struct name_address *address);
+
 /* The record of an address, or NULL and NOT_FOUND reported. */
 Mxadm__V1__Address *address_require(struct model *model, const struct name_address *address,
                                     struct record_key *key_out, struct slice *packed_out);

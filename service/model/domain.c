@@ -57,7 +57,7 @@ static Mxadm__V1__ReportAddress *report_address(struct model *model, const char 
     return report;
 }
 
-static bool serves_mta_sts(const struct settings *settings)
+bool domain_may_have_mta_sts(const struct settings *settings)
 {
     for (size_t i = 0; i < settings->listener_count; i++) {
         if (settings->listeners[i].mta_sts) {
@@ -109,7 +109,7 @@ Mxadm__V1__Domain *domain_template(struct model *model, const struct name_domain
     /* Without a dash, which may be a separator (1.7-10). */
     record->dmarc = report_address(model, "dmarcreports", account, "DMARC");
     record->tlsrpt = report_address(model, "tlsreports", account, "TLSRPT");
-    if (serves_mta_sts(model->settings)) {
+    if (domain_may_have_mta_sts(model->settings)) {
         record->mta_sts = mta_sts(model);
     }
     return record;

@@ -23,6 +23,20 @@ Mxadm__V1__Domain *domain_template(struct model *model, const struct name_domain
 /* How its localparts are compared; borrowed from the record. */
 struct name_policy domain_policy(const Mxadm__V1__Domain *domain);
 
+/* Whether some listener of the settings serves MTA-STS policies. */
+bool domain_may_have_mta_sts(const struct settings *settings);
+
+/* Fields that name a domain or that the server makes, for masks; ended by NULL. */
+extern const char *const domain_fixed[];
+
+/* Puts names within the record into the form that is stored: domains as names, MX hosts in ASCII,
+ * localparts quoted where needed. What is no name is left as it is. domain_check.c. */
+void domain_normalise(struct model *model, Mxadm__V1__Domain *domain);
+
+/* The record's own values, names in stored form, and what it needs of the settings; violations
+ * below `path` ("domain"). What it refers to is not looked at. domain_check.c. */
+bool domain_check(struct model *model, const Mxadm__V1__Domain *domain, const char *path);
+
 /* Stores the domain and its report addresses. `domain` is new. */
 struct slice domain_put_new(struct model *model, Mxadm__V1__Domain *domain);
 

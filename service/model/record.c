@@ -285,9 +285,8 @@ struct derive {
     void *context;
 };
 
-/* One derived entry of up to four names; those absent at the end are left out. */
-static void derive_one(const struct derive *derive, char prefix,
-                       const struct slice names[RECORD_PARTS_MAX])
+/* A key of up to four names; those absent at the end are left out. */
+static struct record_key key_of_slices(char prefix, const struct slice names[RECORD_PARTS_MAX])
 {
     struct record_key key;
 
@@ -299,6 +298,14 @@ static void derive_one(const struct derive *derive, char prefix,
         }
         append_slice(&key, names[i]);
     }
+    return key;
+}
+
+static void derive_one(const struct derive *derive, char prefix,
+                       const struct slice names[RECORD_PARTS_MAX])
+{
+    struct record_key key = key_of_slices(prefix, names);
+
     derive->each(derive->context, &key);
 }
 
@@ -440,6 +447,57 @@ void record_each_derived(struct slice key, struct slice value,
     case RECORD_CONFIG:
     case RECORD_KINDS:
         break;
+    }
+}
+
+/* What 'S' and 'U' end with: the kind's byte and the localpart. */
+static bool origin_of_spelling(struct slice domain, struct slice tail, struct record_key *key_out)
+{
+    if (tail.len == 0) {
+        return false;
+    }
+    *key_out = key_of_slices(
+        (char) tail.data[0],
+        (struct slice[RECORD_PARTS_MAX]){ domain, slice_of(tail.data + 1, tail.len - 1) });
+    return true;
+}
+
+bool record_origin(struct slice derived, struct record_key *key_out)
+{
+    struct names names;
+    char prefix;
+
+    if (derived.len == 0) {
+        return false;
+    }
+    names = names_of(derived);
+    switch (derived.data[0]) {
+    case DERIVED_ACCOUNT_ADDRESSES:
+    case DERIVED_DOMAIN_ACCOUNTS:
+        return record_indexed_address(derived, key_out);
+    case DERIVED_MEMBERSHIPS:
+        prefix = kinds[RECORD_ALIAS_MEMBER].prefix;
+        *key_out = key_of_slices(prefix, (struct slice[RECORD_PARTS_MAX]){
+                                             names.at[2], names.at[3], names.at[0], names.at[1] });
+        return names.at[3].data != NULL;
+    case DERIVED_ACCOUNT_TLS_KEYS:
+        prefix = kinds[RECORD_TLS_PUBLIC_KEY].prefix;
+        *key_out = key_of_slices(prefix, (struct slice[RECORD_PARTS_MAX]){ names.at[1] });
+        return names.at[1].data != NULL;
+    case DERIVED_LOGIN_TLS_KEYS:
+        prefix = kinds[RECORD_TLS_PUBLIC_KEY].prefix;
+        *key_out = key_of_slices(prefix, (struct slice[RECORD_PARTS_MAX]){ names.at[2] });
+        return names.at[2].data != NULL;
+    case DERIVED_FROM_IDS:
+        prefix = kinds[RECORD_ACCOUNT].prefix;
+        *key_out = key_of_slices(prefix, (struct slice[RECORD_PARTS_MAX]){ names.at[2] });
+        return names.at[2].data != NULL;
+    case DERIVED_SEPARATORS:
+        return origin_of_spelling(names.at[0], names.at[2], key_out);
+    case DERIVED_CASE:
+        return origin_of_spelling(names.at[0], names.at[1], key_out);
+    default:
+        return false;
     }
 }
 

@@ -160,6 +160,9 @@ void record_each_derived(struct slice key, struct slice value,
                          void (*each)(void *context, const struct record_key *derived),
                          void *context);
 
+/* The key of the durable record that a derived entry is made from; false: it is no such entry. */
+bool record_origin(struct slice derived, struct record_key *key_out);
+
 /* The loader's and the follower's hook: makes derived entries follow a durable one. */
 enum mx_code record_derive(struct store_draft *draft, struct slice key, struct slice before,
                            struct slice after, struct mx_error *err);

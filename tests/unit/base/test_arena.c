@@ -104,6 +104,25 @@ static void texts_are_copied_and_ended(void **state)
     arena_destroy(NULL);
 }
 
+static void going_back_to_a_mark_frees_what_came_after_it_alone(void **state)
+{
+    struct arena *arena = arena_create(LIMIT);
+    char *kept = arena_strdup(arena, "kept");
+    struct arena_mark mark = arena_mark(arena);
+    size_t used = arena_used(arena);
+
+    (void) state;
+    for (int round = 0; round < 100; round++) {
+        while (arena_alloc(arena, 1000) != NULL) {
+        }
+        arena_rewind(arena, &mark);
+        assert_int_equal(arena_used(arena), used);
+    }
+    assert_string_equal(kept, "kept");
+    assert_string_equal(arena_strdup(arena, "next"), "next");
+    arena_destroy(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -112,6 +131,7 @@ int main(void)
         cmocka_unit_test(with_an_escape_an_allocation_succeeds_or_does_not_return),
         cmocka_unit_test(a_reset_forgets_the_escape),
         cmocka_unit_test(texts_are_copied_and_ended),
+        cmocka_unit_test(going_back_to_a_mark_frees_what_came_after_it_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
