@@ -3,6 +3,7 @@
 #include "model/account.h"
 #include "model/address.h"
 #include "model/check.h"
+#include "model/config.h"
 #include "model/dkim.h"
 #include "model/domain.h"
 #include "mxadm/internal/v1/store.pb-c.h"
@@ -50,15 +51,13 @@ static void say(struct check *check, const char *field, const char *format, ...)
     say_of(check->walk, check->key, field, sentence);
 }
 
-/* What the checks of a noun have reported, as problems. Their paths begin with "record". */
+/* What the checks of a noun have reported, as problems. */
 static void say_status(struct check *check)
 {
     const struct status *status = &check->status;
 
     for (const struct status_violation *v = status->violations; v != NULL; v = v->next) {
-        const char *dot = strchr(v->field, '.');
-
-        say(check, dot == NULL ? "" : dot + 1, "%s", v->description);
+        say(check, v->field, "%s", v->description);
     }
     if (status->code != MX_OK && status->violations == NULL) {
         say(check, "", "%s", status->message);
@@ -192,7 +191,7 @@ static void check_report(struct check *check, const Mxadm__V1__Domain *owner,
 static void check_domain_record(struct check *check, const Mxadm__V1__Domain *domain)
 {
     check_text(check, "name", domain->name, check->parts[0]);
-    (void) domain_check(&check->model, domain, "record");
+    (void) domain_check(&check->model, domain, "");
     check_report(check, domain, domain->dmarc, MXADM__V1__ADDRESS__KIND__KIND_DMARC_REPORT,
                  "dmarc");
     check_report(check, domain, domain->tlsrpt, MXADM__V1__ADDRESS__KIND__KIND_TLS_REPORT,
@@ -273,6 +272,7 @@ static void check_address_record(struct check *check, const Mxadm__V1__Address *
 {
     struct name_address parsed;
 
+    (void) address_check(&check->model, address, "");
     check_account_exists(check, "account", address->account);
     if (check_spelling(check, address->address, address->canonical_address, address->domain,
                        &parsed)) {
@@ -329,6 +329,7 @@ static void check_selector_record(struct check *check, const Mxadm__V1__DkimSele
     struct name_domain name = { "", "" };
 
     (void) domain_of_key(check);
+    (void) dkim_check(model, selector, "");
     (void) name_parse_selector(model->arena, selector->name, &name);
     check_text(check, "domain", selector->domain, check->parts[0]);
     check_text(check, "name", selector->name, check->parts[1]);
@@ -366,6 +367,7 @@ static void check_account_record(struct check *check, const Mxadm__V1__Account *
     struct arena *arena = check->model.arena;
     const char *name = "";
 
+    (void) account_check(&check->model, account, "");
     (void) name_parse_account(arena, account->name, &name);
     check_text(check, "name", account->name, name);
     check_text(check, "name", account->name, check->parts[0]);
@@ -425,6 +427,8 @@ static void check_kind(struct check *check, enum record_kind kind, struct slice 
         check_tls_record(check, record);
         break;
     case RECORD_CONFIG:
+        (void) config_check(&check->model, record, "");
+        break;
     case RECORD_VAULT_KEY:
     case RECORD_KINDS:
         break;

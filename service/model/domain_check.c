@@ -77,6 +77,7 @@ void domain_normalise(struct model *model, Mxadm__V1__Domain *domain)
     normalise_report(model, &domain->dmarc);
     normalise_report(model, &domain->tlsrpt);
     normalise_mta_sts(model, &domain->mta_sts);
+    check_normal_routes(model, domain->routes, domain->n_routes);
 }
 
 /* ------------------------------------------------------------------ checks */
@@ -145,15 +146,15 @@ static void check_report_localpart(struct model *model, const char *path, const 
 static void check_report(struct model *model, const Mxadm__V1__ReportAddress *address,
                          const char *path)
 {
-    const char *account_path = check_path(model, "%s.account", path);
-    const char *mailbox_path = check_path(model, "%s.mailbox", path);
+    const char *account_path = check_field(model, path, "account");
+    const char *mailbox_path = check_field(model, path, "mailbox");
     const char *account;
 
     if (address == NULL) {
         return;
     }
-    check_report_localpart(model, check_path(model, "%s.localpart", path), address->localpart);
-    check_domain_form(model, check_path(model, "%s.domain", path), address->domain);
+    check_report_localpart(model, check_field(model, path, "localpart"), address->localpart);
+    check_domain_form(model, check_field(model, path, "domain"), address->domain);
     if (check_required(model, account_path, address->account)) {
         const char *wrong = name_parse_account(model->arena, address->account, &account);
 
@@ -198,8 +199,8 @@ static void check_mx(struct model *model, const char *path, const char *text)
 
 static void check_mta_sts(struct model *model, const Mxadm__V1__MtaSts *policy, const char *path)
 {
-    const char *age = check_path(model, "%s.max_age", path);
-    const char *mx = check_path(model, "%s.mx", path);
+    const char *age = check_field(model, path, "max_age");
+    const char *mx = check_field(model, path, "mx");
 
     if (policy == NULL) {
         return;
@@ -208,10 +209,10 @@ static void check_mta_sts(struct model *model, const Mxadm__V1__MtaSts *policy, 
         status_field(model->status, path,
                      "no listener of the settings serves MTA-STS policies (mta_sts)");
     }
-    check_policy_id(model, check_path(model, "%s.policy_id", path), policy->policy_id);
+    check_policy_id(model, check_field(model, path, "policy_id"), policy->policy_id);
     if (policy->mode < MXADM__V1__MTA_STS__MODE__MODE_ENFORCE ||
         policy->mode > MXADM__V1__MTA_STS__MODE__MODE_NONE) {
-        status_field(model->status, check_path(model, "%s.mode", path),
+        status_field(model->status, check_field(model, path, "mode"),
                      "%d is not one of MODE_ENFORCE, MODE_TESTING, MODE_NONE", (int) policy->mode);
     }
     if (policy->max_age == NULL) {
@@ -228,7 +229,7 @@ static void check_mta_sts(struct model *model, const Mxadm__V1__MtaSts *policy, 
 /* 3.3-01 */
 static void check_name(struct model *model, const Mxadm__V1__Domain *domain, const char *path)
 {
-    const char *name_path = check_path(model, "%s.name", path);
+    const char *name_path = check_field(model, path, "name");
     struct name_domain name;
     const char *wrong = name_parse_domain(model->arena, domain->name, &name);
 
@@ -240,7 +241,7 @@ static void check_name(struct model *model, const Mxadm__V1__Domain *domain, con
     report(model, name_path, domain->name, wrong);
     if (wrong == NULL) {
         check_form(model, name_path, domain->name, name.name);
-        check_form(model, check_path(model, "%s.ascii_name", path), domain->ascii_name, name.ascii);
+        check_form(model, check_field(model, path, "ascii_name"), domain->ascii_name, name.ascii);
     }
 }
 
@@ -249,14 +250,14 @@ bool domain_check(struct model *model, const Mxadm__V1__Domain *domain, const ch
     size_t violations = model->status->violation_count;
 
     check_name(model, domain, path);
-    (void) check_line(model, check_path(model, "%s.description", path), domain->description);
-    check_domain_form(model, check_path(model, "%s.client_settings_domain", path),
+    (void) check_line(model, check_field(model, path, "description"), domain->description);
+    check_domain_form(model, check_field(model, path, "client_settings_domain"),
                       domain->client_settings_domain);
-    check_separators(model, domain, check_path(model, "%s.localpart_separators", path));
-    check_report(model, domain->dmarc, check_path(model, "%s.dmarc", path));
-    check_report(model, domain->tlsrpt, check_path(model, "%s.tlsrpt", path));
-    check_mta_sts(model, domain->mta_sts, check_path(model, "%s.mta_sts", path));
-    (void) check_routes(model, check_path(model, "%s.routes", path), domain->routes,
-                        domain->n_routes, ROUTES_MAX);
+    check_separators(model, domain, check_field(model, path, "localpart_separators"));
+    check_report(model, domain->dmarc, check_field(model, path, "dmarc"));
+    check_report(model, domain->tlsrpt, check_field(model, path, "tlsrpt"));
+    check_mta_sts(model, domain->mta_sts, check_field(model, path, "mta_sts"));
+    (void) check_routes(model, check_field(model, path, "routes"), domain->routes, domain->n_routes,
+                        ROUTES_MAX);
     return model->status->violation_count == violations;
 }
