@@ -2,6 +2,7 @@
 
 #include "model/account.h"
 #include "model/address.h"
+#include "model/alias.h"
 #include "model/check.h"
 #include "model/config.h"
 #include "model/dkim.h"
@@ -288,6 +289,7 @@ static void check_alias_record(struct check *check, const Mxadm__V1__Alias *alia
     struct record_key members = record_members(check->parts[0], check->parts[1]);
     struct name_address parsed;
 
+    (void) alias_check(&check->model, alias, "");
     (void) check_spelling(check, alias->address, alias->canonical_address, alias->domain, &parsed);
     if (exists(check, RECORD_ADDRESS, check->parts[0], check->parts[1])) {
         say(check, "address", "'%s' is an address of an account too", alias->canonical_address);
@@ -633,10 +635,11 @@ static void check_dependants(struct walk *walk, struct slice key, struct slice b
         after_address(walk, parts, before, after);
         break;
     case RECORD_ALIAS:
+        range = record_members(parts[0], parts[1]);
         if (after.data == NULL) {
-            range = record_members(parts[0], parts[1]);
             look_again_at_range(walk, &range);
         }
+        look_again_at_logins(walk, parts[0], parts[1]); /* it hides the catchall */
         break;
     case RECORD_ALIAS_MEMBER:
         if (after.data == NULL) {
