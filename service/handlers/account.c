@@ -1,5 +1,5 @@
 /*
- * Accounts: AccountAdd, AccountRemove, AccountGet, AccountList,
+ * Accounts: AccountAdd, AccountRemove, AccountSave, AccountGet, AccountList,
  * AccountTemplate.
  */
 #include "model/account.h"
@@ -8,6 +8,7 @@
 #include "model/address.h"
 #include "model/domain.h"
 #include "model/fields.h"
+#include "model/mask.h"
 
 #include <string.h>
 
@@ -58,6 +59,45 @@ static void account_remove_call(struct rpc_call *call)
     }
     response.removed_addresses = account_remove(model, name);
     call_answer(call, &response.base);
+}
+
+/* ------------------------------------------------------------- AccountSave */
+
+/* The account as the caller may see it: most have no secret, and stay as they are. */
+static struct slice shown(struct rpc_call *call, struct slice packed)
+{
+    return call_principal(call)->key_reader ? packed : account_redact(call_model(call), packed);
+}
+
+static void account_save_call(struct rpc_call *call)
+{
+    const Mxadm__V1__AccountSaveRequest *request = call_request(call);
+    struct model *model = call_model(call);
+    Mxadm__V1__Account *before;
+    Mxadm__V1__Account *after;
+    struct slice packed;
+    const char *name;
+
+    if (request->account == NULL) {
+        status_field(model->status, "account", "is required");
+        return;
+    }
+    if (!field_account(model, "account.name", request->account->name, &name) ||
+        !account_require(model, name, &packed)) {
+        return;
+    }
+    before = record_unpack(model, RECORD_ACCOUNT, packed);
+    /* What the caller changes is what the caller sees: a secret that is not seen does not go along
+     * when the URL that it is for becomes another. */
+    after = record_unpack(model, RECORD_ACCOUNT, shown(call, packed));
+    if (!mask_apply(model, request->update_mask, account_fixed, &request->account->base,
+                    &after->base)) {
+        return;
+    }
+    packed = account_save(model, before, after, "account");
+    if (status_ok(model->status)) {
+        call_answer_field(call, 1, shown(call, packed));
+    }
 }
 
 /* ------------------------------------------------- AccountGet, AccountList */
@@ -115,8 +155,16 @@ static void account_get(struct rpc_call *call)
         return;
     }
     response.address_count = record_count(model, &addresses);
-    call_answer_field(call, 1, packed);
+    call_answer_field(call, 1, shown(call, packed));
     call_answer(call, &response.base);
+}
+
+static bool redacted_account(const struct list *list, const struct store_entry *entry,
+                             struct slice *packed_out, struct slice *skip_to)
+{
+    (void) skip_to;
+    *packed_out = shown(list->call, entry->value);
+    return true;
 }
 
 static bool visible_account(const struct list *list, const struct store_entry *entry,
@@ -125,9 +173,7 @@ static bool visible_account(const struct list *list, const struct store_entry *e
     const char *name = arena_strndup(call_arena(list->call), (const char *) entry->key.data + 1,
                                      entry->key.len - 1);
 
-    (void) packed_out;
-    (void) skip_to;
-    return is_covered(list->call, name);
+    return is_covered(list->call, name) && redacted_account(list, entry, packed_out, skip_to);
 }
 
 /* Walks the index of a domain's accounts, which has one entry an address: the first of each account
@@ -145,7 +191,11 @@ static bool account_of_domain(const struct list *list, const struct store_entry 
     *behind = record_domain_accounts(domain, account);
     behind->data[behind->len++] = 0xff; /* no localpart starts with it: it is not UTF-8 */
     *skip_to = record_slice(behind);
-    return strncmp(account, prefix, strlen(prefix)) == 0 && record_get(model, &key, packed_out);
+    if (strncmp(account, prefix, strlen(prefix)) != 0 || !record_get(model, &key, packed_out)) {
+        return false;
+    }
+    *packed_out = shown(list->call, *packed_out);
+    return true;
 }
 
 static void list_domain(struct rpc_call *call, const Mxadm__V1__AccountListRequest *request,
@@ -175,7 +225,9 @@ static void account_list(struct rpc_call *call)
     const Mxadm__V1__AccountListRequest *request = call_request(call);
     Mxadm__V1__AccountListResponse response = MXADM__V1__ACCOUNT_LIST_RESPONSE__INIT;
     bool scoped = call_principal(call)->role == ROLE_DOMAIN_ADMINISTRATOR;
-    struct list list = { .call = call, .number = 1, .record = scoped ? visible_account : NULL };
+    struct list list = { .call = call,
+                         .number = 1,
+                         .record = scoped ? visible_account : redacted_account };
     struct record_key range;
     struct call_page page;
 
@@ -221,6 +273,7 @@ static void account_template_call(struct rpc_call *call)
 const struct rpc_row account_rows[] = {
     { "AccountAdd", account_add, RPC_CHANGE, ROLE_DOMAIN_ADMINISTRATOR, false, false, NULL },
     { "AccountRemove", account_remove_call, RPC_CHANGE, ROLE_ADMINISTRATOR, false, false, NULL },
+    { "AccountSave", account_save_call, RPC_CHANGE, ROLE_ADMINISTRATOR, false, true, NULL },
     { "AccountGet", account_get, RPC_READ, ROLE_VIEWER, false, false, NULL },
     { "AccountList", account_list, RPC_READ, ROLE_VIEWER, false, false, NULL },
     { "AccountTemplate", account_template_call, RPC_READ, ROLE_VIEWER, false, false, NULL },

@@ -1,5 +1,6 @@
 /*
- * Addresses: AddressAdd, AddressRemove, AddressGet, AddressList, AddressLookup.
+ * Addresses: AddressAdd, AddressRemove, AddressSave, AddressGet, AddressList,
+ * AddressLookup.
  */
 #include "model/address.h"
 #include "handlers/handlers.h"
@@ -7,6 +8,7 @@
 #include "model/account.h"
 #include "model/domain.h"
 #include "model/fields.h"
+#include "model/mask.h"
 
 #include <string.h>
 
@@ -70,6 +72,41 @@ static void address_remove(struct rpc_call *call)
     }
     record_delete(model, &key);
     call_answer(call, &response.base);
+}
+
+/* ------------------------------------------------------------- AddressSave */
+
+static void address_save_call(struct rpc_call *call)
+{
+    const Mxadm__V1__AddressSaveRequest *request = call_request(call);
+    struct model *model = call_model(call);
+    struct name_address address;
+    struct record_key key;
+    struct slice packed;
+    Mxadm__V1__Address *before;
+    Mxadm__V1__Address *after;
+
+    if (request->address == NULL) {
+        status_field(model->status, "address", "is required");
+        return;
+    }
+    if (!field_address(model, "address.address", request->address->address, true, &address) ||
+        !call_covers(call, address.domain.name)) {
+        return;
+    }
+    before = address_require(model, &address, &key, &packed);
+    if (before == NULL) {
+        return;
+    }
+    after = record_unpack(model, RECORD_ADDRESS, packed);
+    if (!mask_apply(model, request->update_mask, address_fixed, &request->address->base,
+                    &after->base)) {
+        return;
+    }
+    packed = address_save(model, before, after, "address");
+    if (status_ok(model->status)) {
+        call_answer_field(call, 1, packed);
+    }
 }
 
 /* ------------------------------------------------- AddressGet, AddressList */
@@ -221,6 +258,7 @@ static void address_lookup_call(struct rpc_call *call)
 const struct rpc_row address_rows[] = {
     { "AddressAdd", address_add, RPC_CHANGE, ROLE_DOMAIN_ADMINISTRATOR, false, false, NULL },
     { "AddressRemove", address_remove, RPC_CHANGE, ROLE_DOMAIN_ADMINISTRATOR, false, false, NULL },
+    { "AddressSave", address_save_call, RPC_CHANGE, ROLE_DOMAIN_ADMINISTRATOR, false, false, NULL },
     { "AddressGet", address_get, RPC_READ, ROLE_VIEWER, false, false, NULL },
     { "AddressList", address_list, RPC_READ, ROLE_VIEWER, false, false, NULL },
     { "AddressLookup", address_lookup_call, RPC_READ, ROLE_VIEWER, false, false, NULL },

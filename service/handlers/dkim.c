@@ -1,5 +1,5 @@
 /*
- * DKIM: DKIMAdd, DKIMRemove, DKIMList, DKIMKeyMake, DKIMKeyExport.
+ * DKIM: DKIMAdd, DKIMRemove, DKIMSave, DKIMList, DKIMKeyMake, DKIMKeyExport.
  */
 #include "model/dkim.h"
 #include "handlers/handlers.h"
@@ -7,6 +7,7 @@
 #include "model/dns.h"
 #include "model/domain.h"
 #include "model/fields.h"
+#include "model/mask.h"
 
 #include <string.h>
 
@@ -54,20 +55,35 @@ static uint32_t count_active(struct model *model, const char *domain)
     return active;
 }
 
-/* The selector that `domain` and `selector` of a request name; NULL: reported. */
-static Mxadm__V1__DkimSelector *find_selector(struct rpc_call *call, const char *domain_text,
-                                              const char *selector_text)
+/* A selector as a request names it. */
+struct selector_name {
+    const char *domain_field;
+    const char *domain;
+    const char *selector_field;
+    const char *selector;
+};
+
+/* NULL: reported. */
+static Mxadm__V1__DkimSelector *find_named(struct rpc_call *call, const struct selector_name *name)
 {
     struct model *model = call_model(call);
     struct name_domain domain;
     struct name_domain selector;
-    bool named = field_domain(model, "domain", domain_text, &domain);
+    bool named = field_domain(model, name->domain_field, name->domain, &domain);
 
-    if (!field_selector(model, "selector", selector_text, &selector) || !named ||
+    if (!field_selector(model, name->selector_field, name->selector, &selector) || !named ||
         !call_covers(call, domain.name) || domain_require(model, domain.name) == NULL) {
         return NULL;
     }
     return dkim_require(model, domain.name, selector.name);
+}
+
+static Mxadm__V1__DkimSelector *find_selector(struct rpc_call *call, const char *domain,
+                                              const char *selector)
+{
+    struct selector_name name = { "domain", domain, "selector", selector };
+
+    return find_named(call, &name);
 }
 
 static void dkim_remove_call(struct rpc_call *call)
@@ -84,6 +100,39 @@ static void dkim_remove_call(struct rpc_call *call)
     call_retire_key_file(call, selector->key_file);
     response.active = count_active(model, selector->domain);
     call_answer(call, &response.base);
+}
+
+/* ---------------------------------------------------------------- DKIMSave */
+
+static void dkim_save_call(struct rpc_call *call)
+{
+    const Mxadm__V1__DKIMSaveRequest *request = call_request(call);
+    struct model *model = call_model(call);
+    struct selector_name name = { .domain_field = "dkim_selector.domain",
+                                  .selector_field = "dkim_selector.name" };
+    Mxadm__V1__DkimSelector *before;
+    Mxadm__V1__DkimSelector *after;
+    struct slice packed;
+
+    if (request->dkim_selector == NULL) {
+        status_field(model->status, "dkim_selector", "is required");
+        return;
+    }
+    name.domain = request->dkim_selector->domain;
+    name.selector = request->dkim_selector->name;
+    before = find_named(call, &name);
+    if (before == NULL) {
+        return;
+    }
+    after = arena_memdup(model->arena, before, sizeof(*after));
+    if (!mask_apply(model, request->update_mask, dkim_fixed, &request->dkim_selector->base,
+                    &after->base)) {
+        return;
+    }
+    packed = dkim_save(model, before, after, "dkim_selector");
+    if (status_ok(model->status)) {
+        call_answer_field(call, 1, packed);
+    }
 }
 
 /* ---------------------------------------------------------------- DKIMList */
@@ -208,6 +257,7 @@ static void dkim_key_export(struct rpc_call *call)
 const struct rpc_row dkim_rows[] = {
     { "DKIMAdd", dkim_add, RPC_CHANGE, ROLE_DOMAIN_ADMINISTRATOR, false, false, NULL },
     { "DKIMRemove", dkim_remove_call, RPC_CHANGE, ROLE_DOMAIN_ADMINISTRATOR, false, false, NULL },
+    { "DKIMSave", dkim_save_call, RPC_CHANGE, ROLE_DOMAIN_ADMINISTRATOR, false, false, NULL },
     { "DKIMList", dkim_list, RPC_READ, ROLE_VIEWER, false, false, NULL },
     { "DKIMKeyMake", dkim_key_make, RPC_READ, ROLE_VIEWER, true, true, NULL },
     { "DKIMKeyExport", dkim_key_export, RPC_READ, ROLE_VIEWER, true, true, NULL },

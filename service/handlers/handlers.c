@@ -8,6 +8,7 @@ const struct rpc_table handlers[] = {
     { &mxadm__v1__admin__descriptor, dkim_rows },
     { &mxadm__v1__admin__descriptor, account_rows },
     { &mxadm__v1__admin__descriptor, address_rows },
+    { &mxadm__v1__admin__descriptor, config_rows },
     { &mxadm__v1__admin__descriptor, change_rows },
     { &mxadm__v1__admin__descriptor, config_yaml_rows },
     { &mxadm__v1__admin__descriptor, server_rows },

@@ -10,6 +10,7 @@ extern const struct rpc_row domain_rows[];
 extern const struct rpc_row dkim_rows[];
 extern const struct rpc_row account_rows[];
 extern const struct rpc_row address_rows[];
+extern const struct rpc_row config_rows[];
 extern const struct rpc_row change_rows[];
 extern const struct rpc_row config_yaml_rows[];
 extern const struct rpc_row server_rows[];

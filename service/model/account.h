@@ -23,6 +23,24 @@ bool account_check(struct model *model, const Mxadm__V1__Account *account, const
 /* Makes names in it what records hold: to be done before the check and before storing. */
 void account_normalise(struct model *model, Mxadm__V1__Account *account);
 
+/* Whether each of its login addresses (canonical) is of a configured domain with a separator and
+ * reaches the account: what does not is reported as a blocker. */
+bool account_check_reach(struct model *model, const Mxadm__V1__Account *account);
+
+/*
+ * Stores the account as `after` after all checks; what is wrong is reported, below `path` if it is
+ * a value. `before` is what is stored, NULL: nothing. `after` is put into the form that records
+ * have; an authorization of ACCOUNT_HIDDEN becomes that of `before`. Returns what is stored then.
+ */
+struct slice account_save(struct model *model, const Mxadm__V1__Account *before,
+                          Mxadm__V1__Account *after, const char *path);
+
+/* What those read who may not see the authorization of a webhook. */
+#define ACCOUNT_HIDDEN "(hidden)"
+
+/* A packed account with that instead; `packed` itself if it has none. */
+struct slice account_redact(const struct model *model, struct slice packed);
+
 /* The settings of a new account whose first address is at `domain` (a name). Not stored. */
 Mxadm__V1__Account *account_template(struct model *model, const char *name, const char *domain);
 

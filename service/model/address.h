@@ -68,6 +68,11 @@ bool address_check(struct model *model, const Mxadm__V1__Address *address, const
 /* Makes names in it what records hold: to be done before the check and before storing. */
 void address_normalise(struct model *model, Mxadm__V1__Address *address);
 
+/* Stores the address as `after` after all checks; what is wrong is reported, below `path` if it is
+ * a value. `before` is what is stored. Returns what is stored then. */
+struct slice address_save(struct model *model, const Mxadm__V1__Address *before,
+                          Mxadm__V1__Address *after, const char *path);
+
 /* "DMARC report address", ... for sentences; static. */
 const char *address_kind_words(Mxadm__V1__Address__Kind kind);
 bool address_is_report(Mxadm__V1__Address__Kind kind);

@@ -1,16 +1,18 @@
 /*
- * Values of an address, as model.proto states them (mox-behaviour 2.11, 2.12,
- * 3.6).
+ * Saving an address: values, as model.proto states them (mox-behaviour
+ * 2.11, 2.12, 3.6).
  */
 #include "model/address.h"
 #include "model/check.h"
+#include "model/regexp.h"
 
 #include <string.h>
 
-#define RULESETS_MAX         1000
-#define HEADER_REGEXPS_MAX   100
-#define SMTP_ERROR_MAX       256
-#define EXPRESSION_BYTES_MAX ((size_t) 64 * 1024)
+#define RULESETS_MAX       1000
+#define HEADER_REGEXPS_MAX 100
+#define SMTP_ERROR_MAX     256
+/* A tenth of a second of compiling, that is: the writer does it. */
+#define EXPRESSIONS_WEIGHT_MAX 100000
 
 const char *const address_fixed[] = {
     "address",       "canonical_address", "domain",      "account",     "kind",
@@ -94,32 +96,28 @@ static void check_ruleset(struct model *model, const char *path, const Mxadm__V1
     (void) check_line(model, check_field(model, path, "comment"), ruleset->comment);
 }
 
-static size_t expression_bytes(const Mxadm__V1__Ruleset *ruleset)
+static size_t expressions_weight(const Mxadm__V1__Ruleset *ruleset)
 {
-    size_t bytes = strlen(ruleset->smtp_mail_from_regexp) + strlen(ruleset->msg_from_regexp);
+    size_t weight =
+        regexp_weight(ruleset->smtp_mail_from_regexp) + regexp_weight(ruleset->msg_from_regexp);
 
     for (size_t i = 0; i < ruleset->n_headers_regexp; i++) {
-        bytes += strlen(ruleset->headers_regexp[i]->name);
-        bytes += strlen(ruleset->headers_regexp[i]->value);
+        weight += regexp_weight(ruleset->headers_regexp[i]->name);
+        weight += regexp_weight(ruleset->headers_regexp[i]->value);
     }
-    return bytes;
+    return weight;
 }
 
-/* Before any is compiled: it bounds what that takes. */
+/* Before any is compiled. */
 static bool check_expressions(struct model *model, const char *path,
                               const Mxadm__V1__Address *address)
 {
-    size_t bytes = 0;
+    size_t weight = 0;
 
     for (size_t i = 0; i < address->n_rulesets; i++) {
-        bytes += expression_bytes(address->rulesets[i]);
+        weight += expressions_weight(address->rulesets[i]);
     }
-    if (bytes > EXPRESSION_BYTES_MAX) {
-        status_field(model->status, path,
-                     "has %zu bytes of regular expressions, at most %zu are allowed", bytes,
-                     EXPRESSION_BYTES_MAX);
-    }
-    return bytes <= EXPRESSION_BYTES_MAX;
+    return check_weight(model, path, weight, EXPRESSIONS_WEIGHT_MAX);
 }
 
 static void check_rulesets(struct model *model, const char *path, const Mxadm__V1__Address *address)
@@ -205,4 +203,35 @@ void address_normalise(struct model *model, Mxadm__V1__Address *address)
         ruleset->list_allow_domain =
             (char *) check_normal_domain(model, ruleset->list_allow_domain);
     }
+}
+
+/* The key by the record's own names. */
+static struct record_key key_of(struct model *model, const Mxadm__V1__Address *address)
+{
+    const char *at = strrchr(address->canonical_address, '@');
+    size_t len = (size_t) (at - address->canonical_address);
+
+    return record_key(RECORD_ADDRESS, address->domain,
+                      address->kind == MXADM__V1__ADDRESS__KIND__KIND_CATCHALL
+                          ? RECORD_CATCHALL
+                          : arena_strndup(model->arena, address->canonical_address, len));
+}
+
+struct slice address_save(struct model *model, const Mxadm__V1__Address *before,
+                          Mxadm__V1__Address *after, const char *path)
+{
+    struct record_key key;
+
+    if (address_is_report(before->kind)) {
+        status_blocker(model->status, "REPORT_ADDRESS", "domain", before->report_domain,
+                       "'%s' is the %s of domain '%s': change it with that domain's settings",
+                       before->address, address_kind_words(before->kind), before->report_domain);
+        return slice_of(NULL, 0);
+    }
+    address_normalise(model, after);
+    if (!address_check(model, after, path) || !status_ok(model->status)) {
+        return slice_of(NULL, 0);
+    }
+    key = key_of(model, before);
+    return record_put(model, RECORD_ADDRESS, &key, &after->base);
 }

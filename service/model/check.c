@@ -106,6 +106,17 @@ bool check_regexp(struct model *model, const char *path, const char *text)
     return report(model, path, text, wrong);
 }
 
+bool check_weight(struct model *model, const char *path, size_t weight, size_t max)
+{
+    if (weight > max) {
+        status_field(model->status, path,
+                     "its regular expressions are too large together: they weigh %zu, at most %zu "
+                     "is allowed (a byte 1, a Unicode class 1200 for each time it is repeated)",
+                     weight, max);
+    }
+    return weight <= max;
+}
+
 /* How much of the text, which begins with a backslash, is an escape that stands for more than the
  * letters it is written with: "\\S", "\\pL", "\\p{Greek}", "\\x{10FFFF}". */
 static size_t escape_length(const char *text)

@@ -29,6 +29,9 @@ bool check_regexp(struct model *model, const char *path, const char *text);
 /* The same of an expression that is matched with text in lower case: it has no upper-case letter
  * that stands for itself. Escapes, flags and names of groups may have them. */
 bool check_lower_regexp(struct model *model, const char *path, const char *text);
+/* What all expressions of a record weigh (regexp_weight()), to be asked before they are compiled.
+ */
+bool check_weight(struct model *model, const char *path, size_t weight, size_t max);
 /* http or https with a host, at most 2,048 bytes (RFC 3986). */
 bool check_web_url(struct model *model, const char *path, const char *text);
 /* A domain name; `name_out` (may be NULL) gets the name. */

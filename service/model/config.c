@@ -1,6 +1,7 @@
 #include "model/config.h"
 
 #include "model/check.h"
+#include "model/regexp.h"
 #include "settings/settings.h"
 
 #include <string.h>
@@ -11,6 +12,8 @@
 #define HANDLERS_MAX  10000
 #define DNSBLS_MAX    100
 #define HEADERS_MAX   100
+/* A second of compiling at most; what 10,000 plain handlers have is far below. */
+#define EXPRESSIONS_WEIGHT_MAX 1000000
 
 const char *const config_fixed[] = { "revision", "update_time", NULL };
 
@@ -253,10 +256,26 @@ static void check_handler(struct model *model, const char *path,
     check_target(model, path, handler);
 }
 
+/* Before any expression is compiled. */
+static bool check_expressions(struct model *model, const char *path,
+                              Mxadm__V1__WebHandler *const *handlers, size_t count)
+{
+    size_t weight = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        weight += regexp_weight(handlers[i]->path_regexp);
+        if (handlers[i]->target_case == MXADM__V1__WEB_HANDLER__TARGET_WEB_REDIRECT) {
+            weight += regexp_weight(handlers[i]->web_redirect->orig_path_regexp);
+        }
+    }
+    return check_weight(model, path, weight, EXPRESSIONS_WEIGHT_MAX);
+}
+
 static void check_handlers(struct model *model, const char *path,
                            Mxadm__V1__WebHandler *const *handlers, size_t count)
 {
-    if (!check_count(model, path, count, HANDLERS_MAX)) {
+    if (!check_count(model, path, count, HANDLERS_MAX) ||
+        !check_expressions(model, path, handlers, count)) {
         return;
     }
     check_listener(model, path, count);
@@ -314,4 +333,36 @@ void config_normalise(struct model *model, Mxadm__V1__Config *config)
     for (size_t i = 0; i < config->n_monitor_dnsbls && i < DNSBLS_MAX; i++) {
         config->monitor_dnsbls[i] = (char *) check_normal_domain(model, config->monitor_dnsbls[i]);
     }
+}
+
+/* ------------------------------------------------------------------ storing */
+
+struct slice config_get(const struct model *model)
+{
+    struct record_key key = record_key(RECORD_CONFIG, NULL, NULL);
+    struct slice packed;
+
+    return record_get(model, &key, &packed) ? packed : slice_of("", 0);
+}
+
+/* What was never saved and has nothing set need not be there. */
+static bool is_empty(const Mxadm__V1__Config *config)
+{
+    return config->n_routes == 0 && config->n_web_domain_redirects == 0 &&
+           config->n_web_handlers == 0 && config->n_monitor_dnsbls == 0;
+}
+
+struct slice config_save(struct model *model, const Mxadm__V1__Config *before,
+                         Mxadm__V1__Config *after, const char *path)
+{
+    struct record_key key = record_key(RECORD_CONFIG, NULL, NULL);
+
+    config_normalise(model, after);
+    if (!config_check(model, after, path) || !status_ok(model->status)) {
+        return slice_of(NULL, 0);
+    }
+    if (before->revision == 0 && is_empty(after)) {
+        return slice_of("", 0);
+    }
+    return record_put(model, RECORD_CONFIG, &key, &after->base);
 }

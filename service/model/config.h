@@ -16,3 +16,11 @@ bool config_check(struct model *model, const Mxadm__V1__Config *config, const ch
 
 /* Makes names in it what records hold: to be done before the check and before storing. */
 void config_normalise(struct model *model, Mxadm__V1__Config *config);
+
+/* The packed record; an empty one if there is none. Borrowed from the view. */
+struct slice config_get(const struct model *model);
+
+/* Stores the settings as `after` after all checks; what is wrong is reported below `path`. `before`
+ * is what is stored. Returns what is stored then. */
+struct slice config_save(struct model *model, const Mxadm__V1__Config *before,
+                         Mxadm__V1__Config *after, const char *path);

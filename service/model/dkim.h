@@ -46,6 +46,11 @@ bool dkim_may_move(Mxadm__V1__DkimSelector__State from, Mxadm__V1__DkimSelector_
 /* "pending"; static. */
 const char *dkim_state_name(Mxadm__V1__DkimSelector__State state);
 
+/* Stores the selector as `after` after all checks; what is wrong is reported, below `path` if it is
+ * a value. `before` is what is stored. Returns what is stored then. */
+struct slice dkim_save(struct model *model, const Mxadm__V1__DkimSelector *before,
+                       Mxadm__V1__DkimSelector *after, const char *path);
+
 /* The selectors that a new domain gets, the first signing, named by year and letter; names used
  * before are passed over. Not stored, without keys. */
 Mxadm__V1__DkimSelector **dkim_template(struct model *model, const struct name_domain *domain,

@@ -1,6 +1,6 @@
 /*
- * Values of a DKIM selector, as model.proto states them (mox-behaviour 1.8,
- * 3.3-06), and its life.
+ * Saving a DKIM selector: values, as model.proto states them (mox-behaviour
+ * 1.8, 3.3-06), and its life.
  */
 #include "model/check.h"
 #include "model/dkim.h"
@@ -144,4 +144,22 @@ bool dkim_check(struct model *model, const Mxadm__V1__DkimSelector *selector, co
     }
     dkim_check_settings(model, selector, path);
     return model->status->violation_count == violations;
+}
+
+struct slice dkim_save(struct model *model, const Mxadm__V1__DkimSelector *before,
+                       Mxadm__V1__DkimSelector *after, const char *path)
+{
+    struct record_key key = record_key(RECORD_DKIM_SELECTOR, before->domain, before->name);
+    const char *name = arena_printf(model->arena, "%s._domainkey.%s", before->name, before->domain);
+
+    if (after->hash == MXADM__V1__DKIM_SELECTOR__HASH__HASH_UNSPECIFIED) {
+        after->hash = MXADM__V1__DKIM_SELECTOR__HASH__HASH_SHA256;
+    }
+    if (dkim_check(model, after, path) && !dkim_may_move(before->state, after->state)) {
+        status_blocker(model->status, "STATE_TRANSITION", "dkim selector", name,
+                       "selector '%s' is %s and can't become %s", name,
+                       dkim_state_name(before->state), dkim_state_name(after->state));
+    }
+    return status_ok(model->status) ? record_put(model, RECORD_DKIM_SELECTOR, &key, &after->base)
+                                    : slice_of(NULL, 0);
 }

@@ -1,6 +1,7 @@
 #include "model/history.h"
 
 #include "base/buffer.h"
+#include "model/account.h"
 #include "model/packed.h"
 #include "mxadm/internal/v1/store.pb-c.h"
 #include "mxadm/v1/admin.pb-c.h"
@@ -235,27 +236,6 @@ static struct slice used_selector(const struct model *model, struct slice value)
     return pack(model, &shown.base);
 }
 
-enum { ACCOUNT_OUTGOING_WEBHOOK = 6, ACCOUNT_INCOMING_WEBHOOK = 7 };
-
-static struct slice account(const struct model *model, struct slice value)
-{
-    static char hidden[] = "(hidden)";
-    Mxadm__V1__Account *shown;
-
-    if (packed_bytes(value, ACCOUNT_OUTGOING_WEBHOOK).data == NULL &&
-        packed_bytes(value, ACCOUNT_INCOMING_WEBHOOK).data == NULL) {
-        return value;
-    }
-    shown = record_unpack(model, RECORD_ACCOUNT, value);
-    if (shown->outgoing_webhook != NULL && shown->outgoing_webhook->authorization[0] != '\0') {
-        shown->outgoing_webhook->authorization = hidden;
-    }
-    if (shown->incoming_webhook != NULL && shown->incoming_webhook->authorization[0] != '\0') {
-        shown->incoming_webhook->authorization = hidden;
-    }
-    return pack(model, &shown->base);
-}
-
 /* The record as the contract shows it. */
 static struct slice shown(const struct model *model, enum record_kind kind, struct slice value)
 {
@@ -267,7 +247,7 @@ static struct slice shown(const struct model *model, enum record_kind kind, stru
     case RECORD_VAULT_KEY:
         return slice_of("", 0);
     case RECORD_ACCOUNT:
-        return account(model, value);
+        return account_redact(model, value);
     case RECORD_DOMAIN:
     case RECORD_DKIM_SELECTOR:
     case RECORD_ADDRESS:

@@ -88,9 +88,10 @@ static void call_recycle(struct rpc_call *call)
 
 static enum log_level level_of(const struct rpc_call *call)
 {
-    bool secret = call->row != NULL && call->row->secret;
+    /* A change is in the history anyway: only who reads secrets must be told of here. */
+    bool reads_secret = call->row != NULL && call->row->secret && call->row->access != RPC_CHANGE;
 
-    if (secret || call->status.code == MX_PERMISSION_DENIED ||
+    if (reads_secret || call->status.code == MX_PERMISSION_DENIED ||
         call->status.code == MX_UNAUTHENTICATED) {
         return LOG_AUDIT;
     }

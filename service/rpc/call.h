@@ -34,7 +34,7 @@ struct rpc_row {
     enum rpc_access access;
     enum role role;
     bool key_reader; /* needs the right to see private keys, whatever the role */
-    bool secret;     /* request or answer hold a secret: wiped after sending, audited */
+    bool secret;     /* request or answer hold a secret: wiped after sending; a read is audited */
     /*
      * Of a change; NULL: nothing. What takes long and needs no draft, done before the change has
      * its turn, on a thread that may take its time: model.view is the newest snapshot, there is no

@@ -18,9 +18,6 @@
 /* Declared, and built by a later release. */
 static const char *const next_release[] = {
     "DomainSave",
-    "DKIMSave",
-    "AccountSave",
-    "AddressSave",
     "AliasAdd",
     "AliasUpdate",
     "AliasRemove",
@@ -33,8 +30,6 @@ static const char *const next_release[] = {
     "TLSPublicKeyRemove",
     "TLSPublicKeyGet",
     "TLSPublicKeyList",
-    "ConfigSave",
-    "ConfigGet",
     "ConfigApply",
     "ConfigRollback",
     "ConfigDiff",
