@@ -99,6 +99,8 @@ bool check_regexp(struct model *model, const char *path, const char *text)
     }
     if (strnlen(text, REGEXP_MAX + 1) > REGEXP_MAX) {
         wrong = "is longer than 1024 bytes";
+    } else if (name_check_line(text) != NULL) {
+        wrong = name_check_line(text);
     } else if (!regexp_compiles(text, why, sizeof(why))) {
         wrong = arena_printf(model->arena, "does not compile as a regular expression of RE2: %s",
                              name_show(model->arena, why));

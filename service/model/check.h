@@ -24,7 +24,7 @@ bool check_line(struct model *model, const char *path, const char *text);
 bool check_ascii(struct model *model, const char *path, const char *text, size_t max);
 /* A mailbox name; `not_inbox`: other than "Inbox", in any letter case. */
 bool check_mailbox(struct model *model, const char *path, const char *text, bool not_inbox);
-/* Compiles in RE2 and has at most REGEXP_MAX bytes. */
+/* Compiles in RE2, is a single line and has at most REGEXP_MAX bytes. */
 bool check_regexp(struct model *model, const char *path, const char *text);
 /* The same of an expression that is matched with text in lower case: it has no upper-case letter
  * that stands for itself. Escapes, flags and names of groups may have them. */
