@@ -92,7 +92,7 @@ static const char settings_form[] =
     "state_directory: %s/state\n"
     "host_name: mail.example.com\n"
     "listeners:\n"
-    "  public: { smtp: true, mta_sts: true, ips: [192.0.2.10] }\n"
+    "  public: { smtp: true, mta_sts: %s, ips: [192.0.2.10] }\n"
     "  other: { smtp: true, host_name: mx2.example.com }\n"
     "  inside: { web: true }\n"
     "transports: [smarthost, direct]\n"
@@ -128,7 +128,8 @@ static void read_settings(struct fixture *fixture, const struct fixture_options 
         options->limits == NULL ? "" : fixture_text(fixture, "limits:\n%s", options->limits);
     const char *keys = key_kinds(fixture, options->keys == NULL ? "" : options->keys);
     const char *text =
-        fixture_text(fixture, settings_form, fixture->scratch.directory, keys, directory, limits);
+        fixture_text(fixture, settings_form, fixture->scratch.directory,
+                     options->no_mta_sts ? "false" : "true", keys, directory, limits);
     struct settings_problems problems = { 0 };
     struct mx_error err;
 

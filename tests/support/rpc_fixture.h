@@ -28,6 +28,7 @@ struct pending;
 struct fixture_options {
     bool sqlite;        /* else the simulator */
     bool key_directory; /* private keys as files too */
+    bool no_mta_sts;    /* no listener serves policies */
     const char *limits; /* YAML within "limits:", one "  key: value\n" each; NULL: defaults */
     const char *keys;   /* the same within "keys:"; kinds not named are made on demand */
 };
