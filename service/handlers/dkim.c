@@ -13,6 +13,12 @@
 
 /* ----------------------------------------------------------------- DKIMAdd */
 
+static unsigned dkim_add_keys(const void *request, enum key_kind *kind_out)
+{
+    *kind_out = dkim_request_kind(request);
+    return 1;
+}
+
 static void dkim_add(struct rpc_call *call)
 {
     const Mxadm__V1__DKIMAddRequest *request = call_request(call);
@@ -255,7 +261,8 @@ static void dkim_key_export(struct rpc_call *call)
 }
 
 const struct rpc_row dkim_rows[] = {
-    { "DKIMAdd", dkim_add, RPC_CHANGE, ROLE_DOMAIN_ADMINISTRATOR, false, false, NULL },
+    { "DKIMAdd", dkim_add, RPC_CHANGE, ROLE_DOMAIN_ADMINISTRATOR, false, false, NULL,
+      dkim_add_keys },
     { "DKIMRemove", dkim_remove_call, RPC_CHANGE, ROLE_DOMAIN_ADMINISTRATOR, false, false, NULL },
     { "DKIMSave", dkim_save_call, RPC_CHANGE, ROLE_DOMAIN_ADMINISTRATOR, false, false, NULL },
     { "DKIMList", dkim_list, RPC_READ, ROLE_VIEWER, false, false, NULL },

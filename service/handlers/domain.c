@@ -122,6 +122,13 @@ static void put_selectors(struct domain_add *add)
     }
 }
 
+static unsigned domain_add_keys(const void *request, enum key_kind *kind_out)
+{
+    (void) request;
+    *kind_out = KEY_RSA2048;
+    return DKIM_TEMPLATE_SELECTORS;
+}
+
 static void domain_add(struct rpc_call *call)
 {
     struct domain_add add = { .call = call, .model = call_model(call) };
@@ -317,7 +324,8 @@ static void domain_template_call(struct rpc_call *call)
 }
 
 const struct rpc_row domain_rows[] = {
-    { "DomainAdd", domain_add, RPC_CHANGE, ROLE_ADMINISTRATOR, false, false, NULL },
+    { "DomainAdd", domain_add, RPC_CHANGE, ROLE_ADMINISTRATOR, false, false, NULL,
+      domain_add_keys },
     { "DomainRemove", domain_remove_call, RPC_CHANGE, ROLE_ADMINISTRATOR, false, false, NULL },
     { "DomainGet", domain_get, RPC_READ, ROLE_VIEWER, false, false, NULL },
     { "DomainList", domain_list, RPC_READ, ROLE_VIEWER, false, false, NULL },

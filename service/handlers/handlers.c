@@ -4,6 +4,7 @@
 #include "mxadm/v1/admin.pb-c.h"
 
 const struct rpc_table handlers[] = {
+    { &mxadm__v1__admin__descriptor, batch_rows },
     { &mxadm__v1__admin__descriptor, domain_rows },
     { &mxadm__v1__admin__descriptor, dkim_rows },
     { &mxadm__v1__admin__descriptor, account_rows },

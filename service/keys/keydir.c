@@ -394,22 +394,35 @@ bool keydir_job_add(struct keydir_job *job, const char *name, struct secret *pem
         end = &(*end)->next;
     }
     *end = file;
+    job->count++;
     return true;
+}
+
+void keydir_job_cut(struct keydir_job *job, unsigned count)
+{
+    struct keydir_file **end;
+
+    if (job == NULL) {
+        return;
+    }
+    end = &job->files;
+    for (unsigned i = 0; i < count && *end != NULL; i++) {
+        end = &(*end)->next;
+    }
+    while (*end != NULL) {
+        struct keydir_file *file = *end;
+
+        *end = file->next;
+        secret_free(&file->pem);
+        free(file->name);
+        free(file);
+        job->count--;
+    }
 }
 
 void keydir_job_free(struct keydir_job *job)
 {
-    if (job == NULL) {
-        return;
-    }
-    while (job->files != NULL) {
-        struct keydir_file *file = job->files;
-
-        job->files = file->next;
-        secret_free(&file->pem);
-        free(file->name);
-        free(file);
-    }
+    keydir_job_cut(job, 0);
     free(job);
 }
 

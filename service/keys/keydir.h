@@ -33,6 +33,7 @@ struct keydir_file {
 struct keydir_job {
     struct keydir_job *next;
     struct keydir_file *files;
+    unsigned count; /* of files */
     /* `failed` counts the files that could not be written or moved; `err` is of the first. The job
      * is yours again: keydir_job_free(). Called from the thread. */
     void (*done)(struct keydir_job *job, unsigned failed, const struct mx_error *err);
@@ -52,6 +53,10 @@ void keydir_job_free(struct keydir_job *job); /* wipes; NULL is fine */
 /* Adds a file to a job, to write with `pem`, which is taken over (the caller's is emptied), or,
  * with NULL, to move away. False: out of memory. */
 bool keydir_job_add(struct keydir_job *job, const char *name, struct secret *pem);
+
+/* Takes out all files but the first `count`, those added since the job had so many. NULL is fine.
+ */
+void keydir_job_cut(struct keydir_job *job, unsigned count);
 
 /*
  * Puts the directory right, before the first submit: keydir_reconcile_begin(), then for each key of

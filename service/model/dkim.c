@@ -8,8 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-/* A new domain: the first signs, the second is published in advance (1.7-03 to 1.7-09). */
-#define TEMPLATE_SELECTORS 2
 /* Names by year and letters, "2026a" to "2026zz": enough for a rotation a day. */
 #define LETTERS 26
 
@@ -70,14 +68,14 @@ Mxadm__V1__DkimSelector **dkim_template(struct model *model, const struct name_d
                                         size_t *count_out)
 {
     Mxadm__V1__DkimSelector **selectors =
-        arena_alloc(model->arena, TEMPLATE_SELECTORS * sizeof(*selectors));
+        arena_alloc(model->arena, DKIM_TEMPLATE_SELECTORS * sizeof(*selectors));
     time_t now = (time_t) (model->now_us / 1000000);
     struct tm utc;
     size_t count = 0;
     const char *name;
 
     (void) gmtime_r(&now, &utc);
-    for (int i = 0; count < TEMPLATE_SELECTORS; i++) {
+    for (int i = 0; count < DKIM_TEMPLATE_SELECTORS; i++) {
         name = name_of_year(model, utc.tm_year + 1900, i);
         if (name == NULL) {
             status_fail(model->status, MX_RESOURCE_EXHAUSTED, "SELECTOR_LIMIT",
@@ -100,13 +98,19 @@ Mxadm__V1__DkimSelector **dkim_template(struct model *model, const struct name_d
 
 /* ----------------------------------------------------------------- requests */
 
+enum key_kind dkim_request_kind(const Mxadm__V1__DKIMAddRequest *request)
+{
+    if (request->algorithm == MXADM__V1__DKIM_SELECTOR__ALGORITHM__ALGORITHM_UNSPECIFIED) {
+        return KEY_RSA2048;
+    }
+    return (enum key_kind) request->algorithm;
+}
+
 /* The rest of the selector that the request asks for. */
 static void take_settings(Mxadm__V1__DkimSelector *selector,
                           const Mxadm__V1__DKIMAddRequest *request)
 {
-    if (request->algorithm != MXADM__V1__DKIM_SELECTOR__ALGORITHM__ALGORITHM_UNSPECIFIED) {
-        selector->algorithm = request->algorithm;
-    }
+    selector->algorithm = (Mxadm__V1__DkimSelector__Algorithm) dkim_request_kind(request);
     if (request->hash != MXADM__V1__DKIM_SELECTOR__HASH__HASH_UNSPECIFIED) {
         selector->hash = request->hash;
     }

@@ -26,6 +26,8 @@
 
 /* Selectors of one domain. Far beyond any rotation; bounds what DomainRecords answers. */
 #define DKIM_SELECTORS_MAX 100
+/* Of a new domain: the first signs, the second is published in advance (1.7-03 to 1.7-09). */
+#define DKIM_TEMPLATE_SELECTORS 2
 /* How long signatures of a new domain's selectors are valid (1.7-03). */
 #define DKIM_EXPIRATION_S ((int64_t) 72 * 3600)
 /* RFC 6376 section 3.5: "x=" is a number of seconds; ten years is a slip of the pen. */
@@ -59,6 +61,9 @@ Mxadm__V1__DkimSelector **dkim_template(struct model *model, const struct name_d
 /* A selector from a request; reports what is wrong with it. NULL: reported. Not stored. */
 Mxadm__V1__DkimSelector *dkim_from_request(struct model *model, const struct name_domain *domain,
                                            const Mxadm__V1__DKIMAddRequest *request);
+
+/* Of the key that it asks for. */
+enum key_kind dkim_request_kind(const Mxadm__V1__DKIMAddRequest *request);
 
 /* Reports what stands in the way of adding it: exists, used before, too many. */
 bool dkim_check_free(struct model *model, const char *domain, const char *selector);

@@ -136,33 +136,39 @@ _Static_assert(sizeof(too_large) + sizeof(too_large_reason) + sizeof(error_domai
                    CALL_FALLBACK_MAX,
                "the bare status fits");
 
+struct slice answer_status(struct arena *arena, const struct status *status)
+{
+    Mxadm__V1__Status out = MXADM__V1__STATUS__INIT;
+    uint8_t *packed;
+
+    out.code = (Mxadm__V1__Code) status->code;
+    out.message = (char *) status->message;
+    fill_details(arena, status, &out);
+    packed = arena_alloc(arena, mxadm__v1__status__get_packed_size(&out));
+    return slice_of(packed, mxadm__v1__status__pack(&out, packed));
+}
+
 /* The packed status; where the arena has no room for it any more, code, reason and words alone. */
 static struct slice pack_status(struct rpc_call *call)
 {
     Mxadm__V1__Status out = MXADM__V1__STATUS__INIT;
     Mxadm__V1__ErrorInfo info = MXADM__V1__ERROR_INFO__INIT;
-    uint8_t *packed;
-    size_t len;
 
-    out.code = (Mxadm__V1__Code) call->status.code;
-    out.message = (char *) call->status.message;
     if (setjmp(call->escape) == 0) {
+        struct slice packed;
+
         arena_set_escape(call->arena, &call->escape);
-        fill_details(call->arena, &call->status, &out);
-        packed = arena_alloc(call->arena, mxadm__v1__status__get_packed_size(&out));
+        packed = answer_status(call->arena, &call->status);
         arena_set_escape(call->arena, NULL);
-        len = mxadm__v1__status__pack(&out, packed);
-        return slice_of(packed, len);
+        return packed;
     }
     arena_set_escape(call->arena, NULL);
-    mxadm__v1__status__init(&out);
     out.code = MXADM__V1__CODE__RESOURCE_EXHAUSTED;
     out.message = (char *) too_large;
     info.reason = (char *) too_large_reason;
     info.domain = (char *) error_domain;
     out.error_info = &info;
-    len = mxadm__v1__status__pack(&out, call->fallback);
-    return slice_of(call->fallback, len);
+    return slice_of(call->fallback, mxadm__v1__status__pack(&out, call->fallback));
 }
 
 /* ------------------------------------------------------------------ answer */

@@ -98,23 +98,55 @@ static enum log_level level_of(const struct rpc_call *call)
     return status_ok(&call->status) ? LOG_DEBUG : LOG_INFO;
 }
 
+/* What was refused within a batch that as a whole was not. */
+static void log_denied(const struct rpc_call *call)
+{
+    const struct batch_part *part;
+    size_t index = 0;
+
+    while ((part = batch_next_denied(call, &index)) != NULL) {
+        log_write(LOG_AUDIT, "refused", LOG_TEXT("method", part->method),
+                  LOG_TEXT("tag", call->tag), LOG_TEXT("principal", call->principal->name),
+                  LOG_TEXT("code", mx_code_name(part->status.code)),
+                  LOG_TEXT("reason", part->status.reason),
+                  LOG_TEXT("message", part->status.message), LOG_NUMBER("index", index - 1));
+    }
+}
+
+/* Those of a batch alone come last. */
+#define LOG_FIELDS       9
+#define LOG_FIELDS_BATCH 11
+
 static void log_call(const struct rpc_call *call)
 {
     enum log_level level = level_of(call);
+    bool batch = call->batch != NULL;
+    struct log_field fields[LOG_FIELDS_BATCH] = {
+        LOG_TEXT("method", call->method),
+        LOG_TEXT("tag", call->tag),
+        LOG_TEXT("principal", call->principal == NULL ? "" : call->principal->name),
+        LOG_NUMBER("uid", call->exchange->peer.kind == RPC_PEER_UNIX
+                              ? (int64_t) call->exchange->peer.uid
+                              : -1),
+        LOG_TEXT("code", mx_code_name(call->status.code)),
+        LOG_TEXT("reason", call->status.reason),
+        LOG_TEXT("message", call->status.message),
+        LOG_NUMBER("revision", call->revision),
+        LOG_NUMBER("us", clock_mono_us() - call->start_us),
+    };
 
+    if (batch) {
+        log_denied(call);
+    }
     if (!log_enabled(level)) {
         return;
     }
-    log_write(level, status_ok(&call->status) ? "call" : "refused",
-              LOG_TEXT("method", call->method), LOG_TEXT("tag", call->tag),
-              LOG_TEXT("principal", call->principal == NULL ? "" : call->principal->name),
-              LOG_NUMBER("uid", call->exchange->peer.kind == RPC_PEER_UNIX
-                                    ? (int64_t) call->exchange->peer.uid
-                                    : -1),
-              LOG_TEXT("code", mx_code_name(call->status.code)),
-              LOG_TEXT("reason", call->status.reason), LOG_TEXT("message", call->status.message),
-              LOG_NUMBER("revision", call->revision),
-              LOG_NUMBER("us", clock_mono_us() - call->start_us));
+    if (batch) {
+        fields[LOG_FIELDS] = LOG_NUMBER("calls", call->batch->count);
+        fields[LOG_FIELDS + 1] = LOG_NUMBER("failed", batch_failures(call));
+    }
+    log_event(level, status_ok(&call->status) ? "call" : "refused", fields,
+              batch ? LOG_FIELDS_BATCH : LOG_FIELDS);
 }
 
 /* A refused read speaks of its snapshot; all other refusals of the newest revision, whatever a
@@ -180,6 +212,13 @@ static void release_snapshot(struct rpc_call *call)
     }
 }
 
+/* Who knows what a refused batch was meant to be: it may not even have been read. */
+static bool may_be_secret(const struct rpc_call *call)
+{
+    return (call->row != NULL && call->row->secret) ||
+           (batch_is(call) && (!status_ok(&call->status) || call->batch->secret));
+}
+
 void call_finish(struct rpc_call *call)
 {
     struct rpc_exchange *exchange = call->exchange;
@@ -202,7 +241,7 @@ void call_finish(struct rpc_call *call)
     if (call->counted) {
         atomic_fetch_sub(&call->principal->in_flight, 1);
     }
-    if (call->row != NULL && call->row->secret) {
+    if (may_be_secret(call)) {
         arena_wipe(call->arena);
         if (call->scratch != NULL) {
             arena_wipe(call->scratch);
@@ -235,7 +274,7 @@ void call_rewind(struct rpc_call *call)
 
 /* ----------------------------------------------------------------- running */
 
-static void run_escapable(struct rpc_call *call, void (*function)(struct rpc_call *call))
+void call_run(struct rpc_call *call, void (*function)(struct rpc_call *call))
 {
     call->model.arena = call->arena;
     call->model.status = &call->status;
@@ -254,14 +293,14 @@ static void run_escapable(struct rpc_call *call, void (*function)(struct rpc_cal
 
 void call_handle(struct rpc_call *call)
 {
-    run_escapable(call, call->row->handle);
+    call_run(call, call->row->handle);
 }
 
 void call_prepare(struct rpc_call *call)
 {
     forget_kept(call);
     call->preparations++;
-    run_escapable(call, call->row->prepare);
+    call_run(call, call->row->prepare);
 }
 
 void call_submit_change(struct rpc_call *call)
@@ -406,7 +445,7 @@ struct vault *call_vault(struct rpc_call *call)
 
 /* -------------------------------------------------------------- the answer */
 
-static void add_segment(struct rpc_call *call, const uint8_t *data, size_t len)
+void call_add_segment(struct rpc_call *call, const uint8_t *data, size_t len)
 {
     struct segment *part;
 
@@ -426,7 +465,7 @@ void call_answer(struct rpc_call *call, const ProtobufCMessage *response)
     size_t len = protobuf_c_message_get_packed_size(response);
     uint8_t *packed = arena_alloc(call->arena, len);
 
-    add_segment(call, packed, protobuf_c_message_pack(response, packed));
+    call_add_segment(call, packed, protobuf_c_message_pack(response, packed));
 }
 
 void call_answer_field(struct rpc_call *call, unsigned number, struct slice packed)
@@ -435,8 +474,8 @@ void call_answer_field(struct rpc_call *call, unsigned number, struct slice pack
     uint8_t *at = varint_put(head, (uint64_t) number << 3 | 2); /* 2: a run of bytes */
 
     at = varint_put(at, packed.len);
-    add_segment(call, head, (size_t) (at - head));
-    add_segment(call, packed.data, packed.len);
+    call_add_segment(call, head, (size_t) (at - head));
+    call_add_segment(call, packed.data, packed.len);
 }
 
 /* ------------------------------------------------------------------- files */
@@ -448,10 +487,12 @@ static bool has_key_directory(const struct rpc_call *call)
 
 static void add_file(struct rpc_call *call, const char *name, struct secret *pem)
 {
-    if (call->job == NULL) {
-        call->job = calloc(1, sizeof(*call->job));
+    struct rpc_call *whole = call->whole;
+
+    if (whole->job == NULL) {
+        whole->job = calloc(1, sizeof(*whole->job));
     }
-    if (call->job == NULL || !keydir_job_add(call->job, name, pem)) {
+    if (whole->job == NULL || !keydir_job_add(whole->job, name, pem)) {
         secret_free(pem);
         status_fail(&call->status, MX_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY",
                     "out of memory for key file '%s'", name);

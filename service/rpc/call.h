@@ -41,6 +41,11 @@ struct rpc_row {
      * draft. What it finds it leaves with call_keep(); what it reports ends the call.
      */
     void (*prepare)(struct rpc_call *call);
+    /*
+     * Of a change; NULL: none. How many private keys of which kind a request will want, judged by
+     * the request alone, so that a batch can have them all before the writer is entered.
+     */
+    unsigned (*keys)(const void *request, enum key_kind *kind_out);
 };
 
 /* One service's operations; rows end with a NULL name. */
@@ -48,6 +53,9 @@ struct rpc_table {
     const ProtobufCServiceDescriptor *service;
     const struct rpc_row *rows;
 };
+
+/* The row of Batch, which is a part of the dispatcher since it dispatches. */
+extern const struct rpc_row batch_rows[];
 
 /* --------------------------------------------------------------- what is asked */
 

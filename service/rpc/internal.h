@@ -38,6 +38,22 @@ struct segment {
     size_t len;
 };
 
+/* One of a batch's operations. */
+struct batch_part {
+    const struct rpc_row *row;
+    const char *method;
+    ProtobufCMessage *request; /* NULL: `status` says why it can't be done */
+    struct status status;      /* how it ended */
+};
+
+struct batch {
+    bool atomic;
+    bool secret; /* a part's request or answer may hold one */
+    size_t count;
+    struct batch_part *parts;
+    struct rpc_call *stand_in; /* the call that a part's handler sees; one after the other */
+};
+
 /* The keys of one kind that a call has at hand. */
 struct key_list {
     struct key **at; /* in the arena */
@@ -109,10 +125,11 @@ struct rpc_call {
     bool stale;            /* the handler left to be prepared anew */
     unsigned preparations; /* so far */
 
-    struct rpc_call *whole; /* whose keys and files they are: the call itself, or its batch */
+    struct rpc_call *whole; /* who holds keys and files: the call itself, or its batch */
     struct key_list keys[KEY_KINDS];
     struct key_wait wait;
 
+    struct batch *batch; /* the parts, of a Batch that could be read; in the arena */
     struct keydir_job *job;
     uint8_t fallback[CALL_FALLBACK_MAX]; /* a bare status, for when the arena is full */
 
@@ -154,12 +171,26 @@ struct rpc {
     struct pages *pages;
 };
 
+/* ----------------------------------------------------------------- rpc.c */
+
+/* Finds the row of call->method. NULL, or no row: reported. */
+const ProtobufCMethodDescriptor *call_find_method(struct rpc_call *call);
+/* Whether role and rights of the caller are enough for the row. False: reported. */
+bool call_authorise(struct rpc_call *call);
+/* Checked, then unpacked into the arena; NULL: reported. */
+void *call_unpack(struct rpc_call *call, const ProtobufCMessageDescriptor *type,
+                  const uint8_t *bytes, size_t len);
+
 /* ---------------------------------------------------------------- call.c */
 
 /* A fresh call for an exchange; NULL when out of memory. */
 struct rpc_call *call_begin(struct rpc *rpc, struct rpc_exchange *exchange);
 /* Answers with what the call has come to, releases all that it holds. The call is gone. */
 void call_finish(struct rpc_call *call);
+/* Runs a function with the arena's escape set: an allocation that fails ends it, and the call. */
+void call_run(struct rpc_call *call, void (*function)(struct rpc_call *call));
+/* Adds bytes to the answer's message; borrowed until the call ends. */
+void call_add_segment(struct rpc_call *call, const uint8_t *data, size_t len);
 /* Forgets what a run of the handler left, so that it can be run again. Keys at hand stay. */
 void call_rewind(struct rpc_call *call);
 /* Runs the handler on `model.view` (and draft), with the arena's escape set. */
@@ -193,7 +224,22 @@ void call_spend_keys(struct rpc_call *call);
 /* Gives back all that are left. */
 void call_release_keys(struct rpc_call *call);
 
+/* --------------------------------------------------------------- batch.c */
+
+bool batch_is(const struct rpc_call *call);
+/* Looks at all parts and takes the keys that they will want, as far as they are ready. False: the
+ * whole batch is refused. */
+bool batch_read(struct rpc_call *call);
+/* How many parts did not end OK. */
+size_t batch_failures(const struct rpc_call *call);
+/* A part that was refused to its caller while the batch went on; NULL at the end. `index` starts at
+ * 0 and is moved on. */
+const struct batch_part *batch_next_denied(const struct rpc_call *call, size_t *index);
+
 /* -------------------------------------------------------------- answer.c */
+
+/* A packed mxadm.v1.Status, in the arena; with the escape set. */
+struct slice answer_status(struct arena *arena, const struct status *status);
 
 /* The packed answer of a call as it stands. False: out of memory. */
 bool answer_pack(struct rpc_call *call, struct slice *packed_out);

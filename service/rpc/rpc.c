@@ -104,8 +104,7 @@ const char *rpc_unbuilt(const struct rpc *rpc, size_t index)
     return NULL;
 }
 
-/* Finds the row; reports what is not there. */
-static const ProtobufCMethodDescriptor *find_method(struct rpc_call *call)
+const ProtobufCMethodDescriptor *call_find_method(struct rpc_call *call)
 {
     const char *slash = strchr(call->method, '/');
     const ProtobufCMethodDescriptor *method = NULL;
@@ -134,10 +133,9 @@ static const ProtobufCMethodDescriptor *find_method(struct rpc_call *call)
 
 /* ------------------------------------------------------------------ caller */
 
-static bool authorise(struct rpc_call *call)
+bool call_authorise(struct rpc_call *call)
 {
     const struct rpc_row *row = call->row;
-    unsigned limit = call->rpc->config.settings->limits.in_flight_per_principal;
 
     if (row->role == ROLE_NONE) {
         return true;
@@ -151,6 +149,17 @@ static bool authorise(struct rpc_call *call)
         status_fail(&call->status, MX_PERMISSION_DENIED, "ROLE_MISSING", "%s may not call '%s'",
                     call->principal->name, call->method);
         return false;
+    }
+    return true;
+}
+
+/* One more call of this caller in flight, unless that is too many. */
+static bool count_in(struct rpc_call *call)
+{
+    unsigned limit = call->rpc->config.settings->limits.in_flight_per_principal;
+
+    if (call->row->role == ROLE_NONE) {
+        return true;
     }
     call->counted = true;
     if (atomic_fetch_add(&call->principal->in_flight, 1) >= limit) {
@@ -269,9 +278,8 @@ static void read_options(struct rpc_call *call)
 
 /* ------------------------------------------------------------------- bytes */
 
-/* Checked, then unpacked; NULL: reported. */
-static void *unpack(struct rpc_call *call, const ProtobufCMessageDescriptor *type,
-                    const uint8_t *bytes, size_t len)
+void *call_unpack(struct rpc_call *call, const ProtobufCMessageDescriptor *type,
+                  const uint8_t *bytes, size_t len)
 {
     ProtobufCAllocator allocator = record_allocator(call->arena);
     ProtobufCMessage *message;
@@ -293,13 +301,13 @@ static bool prepare(struct rpc_call *call, const uint8_t *request, size_t len)
     const ProtobufCMethodDescriptor *method;
 
     call->principal = auth_identify(call->rpc->config.auth, &call->exchange->peer);
-    call->envelope = unpack(call, &mxadm__v1__request__descriptor, request, len);
+    call->envelope = call_unpack(call, &mxadm__v1__request__descriptor, request, len);
     if (call->envelope == NULL) {
         return false;
     }
     call->method = call->envelope->method;
-    method = find_method(call);
-    if (!status_ok(&call->status) || !authorise(call)) {
+    method = call_find_method(call);
+    if (!status_ok(&call->status) || !call_authorise(call) || !count_in(call)) {
         return false;
     }
     read_options(call);
@@ -307,8 +315,8 @@ static bool prepare(struct rpc_call *call, const uint8_t *request, size_t len)
         return false;
     }
     call->request =
-        unpack(call, method->input, call->envelope->message.data, call->envelope->message.len);
-    return call->request != NULL;
+        call_unpack(call, method->input, call->envelope->message.data, call->envelope->message.len);
+    return call->request != NULL && (!batch_is(call) || batch_read(call));
 }
 
 void rpc_receive(struct rpc *rpc, struct rpc_exchange *exchange, const uint8_t *request, size_t len)

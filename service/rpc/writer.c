@@ -395,6 +395,10 @@ static bool run(struct writer *writer, struct store_draft *draft, struct rpc_cal
     if (is_known(writer, call)) {
         return true;
     }
+    if (call_wants_keys(call)) {
+        call_wait_for_keys(call); /* a batch that came without them; now it is known to be new */
+        return false;
+    }
     if (prepares_here(call) && store_draft_requests(draft) > 0) {
         put_off(writer, call); /* the first of the next group: what others change is behind it */
         return false;

@@ -618,9 +618,15 @@ static struct pending *send_envelope(struct fixture *fixture, const struct rpc_p
                       mxadm__v1__request__pack(envelope, bytes));
 }
 
-static struct pending *send_request(struct fixture *fixture, const struct rpc_peer *peer,
-                                    const struct options *options, const char *method,
-                                    va_list pairs)
+static const char *full_name(struct fixture *fixture, const char *method)
+{
+    return strchr(method, '/') != NULL ? method
+                                       : fixture_text(fixture, "mxadm.v1.Admin/%s", method);
+}
+
+static struct pending *send_packed(struct fixture *fixture, const struct rpc_peer *peer,
+                                   const struct options *options, const char *method,
+                                   ProtobufCBinaryData packed)
 {
     static const struct options none = { 0 };
     Mxadm__V1__Request envelope = MXADM__V1__REQUEST__INIT;
@@ -628,10 +634,8 @@ static struct pending *send_request(struct fixture *fixture, const struct rpc_pe
     Google__Protobuf__Duration timeout = GOOGLE__PROTOBUF__DURATION__INIT;
 
     options = options == NULL ? &none : options;
-    envelope.method = strchr(method, '/') != NULL
-                          ? (char *) method
-                          : fixture_text(fixture, "mxadm.v1.Admin/%s", method);
-    envelope.message = pack_request(fixture, method, pairs);
+    envelope.method = (char *) full_name(fixture, method);
+    envelope.message = packed;
     if (options->id != NULL) {
         assert_int_equal(strlen(options->id), REQUEST_ID_LEN);
         envelope.request_id.data = (uint8_t *) options->id;
@@ -647,6 +651,13 @@ static struct pending *send_request(struct fixture *fixture, const struct rpc_pe
     call_options.min_revision = options->min_revision;
     envelope.options = &call_options;
     return send_envelope(fixture, peer, &envelope);
+}
+
+static struct pending *send_request(struct fixture *fixture, const struct rpc_peer *peer,
+                                    const struct options *options, const char *method,
+                                    va_list pairs)
+{
+    return send_packed(fixture, peer, options, method, pack_request(fixture, method, pairs));
 }
 
 struct pending *ask_later(struct fixture *fixture, const struct rpc_peer *peer,
@@ -683,6 +694,52 @@ const struct reply *ask(struct fixture *fixture, const struct rpc_peer *peer, co
     pending = send_request(fixture, peer, NULL, method, pairs);
     va_end(pairs);
     return await(pending);
+}
+
+Mxadm__V1__BatchCall *batch_call(struct fixture *fixture, const char *method, ...)
+{
+    Mxadm__V1__BatchCall *call = fixture_alloc(fixture, sizeof(*call));
+    va_list pairs;
+
+    mxadm__v1__batch_call__init(call);
+    call->method = (char *) full_name(fixture, method);
+    va_start(pairs, method);
+    call->message = pack_request(fixture, method, pairs);
+    va_end(pairs);
+    return call;
+}
+
+struct pending *ask_batch_later(struct fixture *fixture, const struct rpc_peer *peer,
+                                const struct options *options, bool atomic,
+                                Mxadm__V1__BatchCall **calls, size_t count)
+{
+    Mxadm__V1__BatchRequest request = MXADM__V1__BATCH_REQUEST__INIT;
+    ProtobufCBinaryData packed;
+
+    request.atomic = atomic;
+    request.calls = calls;
+    request.n_calls = count;
+    packed.data = fixture_alloc(fixture, mxadm__v1__batch_request__get_packed_size(&request) + 1);
+    packed.len = mxadm__v1__batch_request__pack(&request, packed.data);
+    return send_packed(fixture, peer, options, "Batch", packed);
+}
+
+const struct reply *ask_batch(struct fixture *fixture, const struct rpc_peer *peer,
+                              const struct options *options, bool atomic,
+                              Mxadm__V1__BatchCall **calls, size_t count)
+{
+    return await(ask_batch_later(fixture, peer, options, atomic, calls, count));
+}
+
+const void *batch_message(struct fixture *fixture, const char *method,
+                          const Mxadm__V1__BatchResult *result)
+{
+    ProtobufCAllocator allocator = allocator_of(fixture);
+    const void *message = protobuf_c_message_unpack(find_method(method)->output, &allocator,
+                                                    result->message.len, result->message.data);
+
+    assert_non_null(message);
+    return message;
 }
 
 const struct reply *ask_bytes(struct fixture *fixture, const struct rpc_peer *peer,

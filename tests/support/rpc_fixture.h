@@ -102,6 +102,19 @@ struct pending *ask_later(struct fixture *fixture, const struct rpc_peer *peer,
 const struct reply *await(struct pending *pending);
 bool is_answered(struct pending *pending);
 
+/* A call within a batch, with pairs as above; the fixture's. */
+Mxadm__V1__BatchCall *batch_call(struct fixture *fixture, const char *method, ...)
+    __attribute__((sentinel));
+struct pending *ask_batch_later(struct fixture *fixture, const struct rpc_peer *peer,
+                                const struct options *options, bool atomic,
+                                Mxadm__V1__BatchCall **calls, size_t count);
+const struct reply *ask_batch(struct fixture *fixture, const struct rpc_peer *peer,
+                              const struct options *options, bool atomic,
+                              Mxadm__V1__BatchCall **calls, size_t count);
+/* The response of one of its calls. */
+const void *batch_message(struct fixture *fixture, const char *method,
+                          const Mxadm__V1__BatchResult *result);
+
 /* A request of these bytes; `method` says how to unpack an answer (NULL: leave it packed). */
 const struct reply *ask_bytes(struct fixture *fixture, const struct rpc_peer *peer,
                               const char *method, const void *bytes, size_t len);
