@@ -61,6 +61,29 @@ static void wrap(FILE *out, const char *text, int indent)
     }
 }
 
+/* One noun of the overview with its verbs. */
+static void show_noun(FILE *out, const char *noun)
+{
+    int gap = NOUN_COLUMNS - (int) strlen(noun);
+    (void) fprintf(out, "  %s", noun);
+    size_t count;
+    const struct command *commands = commands_all(&count);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(commands[i].noun, noun) == 0 && commands[i].verb[0] != '\0') {
+            (void) fprintf(out, "%*s%s", gap, gap > 0 ? "" : ", ", commands[i].verb);
+            gap = 0;
+        }
+    }
+    for (size_t i = 0; tools[i] != NULL; i++) {
+        if (strcmp(tools[i]->noun, noun) == 0 && command_find(noun, tools[i]->verb) == NULL &&
+            tools[i]->verb[0] != '\0') {
+            (void) fprintf(out, "%*s%s", gap, gap > 0 ? "" : ", ", tools[i]->verb);
+            gap = 0;
+        }
+    }
+    (void) fputc('\n', out);
+}
+
 void help_program(FILE *out)
 {
     (void) fputs("usage: mxadm NOUN VERB [ARGUMENT]... [--FIELD VALUE]... [OPTION]...\n\n"
@@ -69,18 +92,14 @@ void help_program(FILE *out)
     size_t count;
     const struct command *commands = commands_all(&count);
     for (size_t i = 0; i < count; i++) {
-        if (command_of_noun(commands[i].noun) != &commands[i]) {
-            continue;
+        if (command_of_noun(commands[i].noun) == &commands[i]) {
+            show_noun(out, commands[i].noun);
         }
-        (void) fprintf(out, "  %s", commands[i].noun);
-        int gap = NOUN_COLUMNS - (int) strlen(commands[i].noun);
-        for (size_t j = 0; j < count; j++) {
-            if (strcmp(commands[j].noun, commands[i].noun) == 0 && commands[j].verb[0] != '\0') {
-                (void) fprintf(out, "%*s%s", gap, gap > 0 ? "" : ", ", commands[j].verb);
-                gap = 0;
-            }
+    }
+    for (size_t i = 0; tools[i] != NULL; i++) {
+        if (command_of_noun(tools[i]->noun) == NULL && tool_of_noun(tools[i]->noun) == tools[i]) {
+            show_noun(out, tools[i]->noun);
         }
-        (void) fputc('\n', out);
     }
     (void) fputs("\nOptions, before or after the rest:\n", out);
     options_describe(out);
@@ -90,15 +109,24 @@ void help_program(FILE *out)
         out);
 }
 
+static void show_verb(FILE *out, const char *verb, const char *text)
+{
+    (void) fprintf(out, "  %-18s %.*s\n", verb, summary(text), text);
+}
+
 void help_noun(FILE *out, const char *noun)
 {
     (void) fprintf(out, "usage: mxadm %s VERB [ARGUMENT]... [--FIELD VALUE]...\n\nVerbs:\n", noun);
     size_t count;
     const struct command *commands = commands_all(&count);
     for (size_t i = 0; i < count; i++) {
-        if (strcmp(commands[i].noun, noun) == 0) {
-            const char *text = text_of(commands[i].name);
-            (void) fprintf(out, "  %-18s %.*s\n", commands[i].verb, summary(text), text);
+        if (strcmp(commands[i].noun, noun) == 0 && tool_find(noun, commands[i].verb) == NULL) {
+            show_verb(out, commands[i].verb, text_of(commands[i].name));
+        }
+    }
+    for (size_t i = 0; tools[i] != NULL; i++) {
+        if (strcmp(tools[i]->noun, noun) == 0) {
+            show_verb(out, tools[i]->verb, tools[i]->text);
         }
     }
 }
@@ -193,4 +221,25 @@ void help_command(FILE *out, const struct command *command)
     }
     (void) fputs("\nOptions:\n", out);
     options_describe(out);
+}
+
+void help_tool(FILE *out, const struct tool *tool)
+{
+    (void) fprintf(out, "usage: mxadm %s%s%s%s%s [OPTION]...\n\n", tool->noun,
+                   tool->verb[0] != '\0' ? " " : "", tool->verb,
+                   tool->arguments[0] != '\0' ? " " : "", tool->arguments);
+    wrap(out, tool->text, 0);
+    (void) fputc('\n', out);
+    for (size_t i = 0; i < TOOL_OPTIONS_MAX && tool->options[i].name != NULL; i++) {
+        const struct tool_option *option = &tool->options[i];
+        char *flag =
+            memory_print("--%s %s", option->name, option->value != NULL ? option->value : "");
+        (void) fprintf(out, "  %-26s %s\n", flag, option->text);
+        free(flag);
+    }
+    (void) fputs("\nOptions of every command:\n", out);
+    options_describe(out);
+    if (command_find(tool->noun, tool->verb) != NULL) {
+        (void) fputs("\nWith --request, the operation itself is called.\n", out);
+    }
 }

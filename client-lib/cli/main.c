@@ -12,12 +12,16 @@
 #include "options.h"
 #include "request.h"
 #include "run.h"
+#include "tool.h"
 
 /* Everything that was said on the command line. */
 struct line {
     struct options options;
     const char *noun;
     const struct command *command;
+    const struct tool *tool; /* instead of `command` */
+    struct tool_call call;   /* of the tool */
+    bool plain;              /* operations themselves are wanted: --request is given */
     ProtobufCMessage *request;
     size_t positional_count;
     bool only_arguments; /* after "--" */
@@ -45,13 +49,19 @@ static bool no_command(const struct line *line, const char *word, struct problem
 {
     size_t count;
     const struct command *commands = commands_all(&count);
-    const char **words = memory_get((count + 1) * sizeof(*words));
+    size_t tool_count = 0;
+    while (tools[tool_count] != NULL) {
+        tool_count++;
+    }
+    const char **words = memory_get((count + tool_count + 1) * sizeof(*words));
     size_t n = 0;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count + tool_count; i++) {
+        const char *noun = i < count ? commands[i].noun : tools[i - count]->noun;
+        const char *verb = i < count ? commands[i].verb : tools[i - count]->verb;
         if (line->noun == NULL) {
-            words[n++] = commands[i].noun;
-        } else if (strcmp(commands[i].noun, line->noun) == 0) {
-            words[n++] = commands[i].verb;
+            words[n++] = noun;
+        } else if (strcmp(noun, line->noun) == 0) {
+            words[n++] = verb;
         }
     }
     if (line->noun == NULL) {
@@ -80,6 +90,11 @@ static bool no_flag(const struct line *line, const char *name, struct problem *p
     for (size_t i = 0; options_name(i) != NULL; i++) {
         words[n++] = memory_copy(options_name(i));
     }
+    for (size_t i = 0; line->tool != NULL && i < TOOL_OPTIONS_MAX; i++) {
+        if (line->tool->options[i].name != NULL) {
+            words[n++] = memory_copy(line->tool->options[i].name);
+        }
+    }
     problem_say(problem, "there is no flag '--%.60s'", name);
     guess(problem, name, (const char *const *) words, "--");
     while (n > 0) {
@@ -99,19 +114,52 @@ static void add_setting(struct line *line, const char *path, const char *value, 
     setting->is_flag = is_flag;
 }
 
+/* Finds what noun and verb stand for: the operation, or the tool that takes its place. */
+static bool find_command(struct line *line, const char *verb)
+{
+    line->command = command_find(line->noun, verb);
+    line->tool = tool_find(line->noun, verb);
+    if (line->command != NULL && line->tool != NULL) {
+        if (line->plain) {
+            line->tool = NULL;
+        } else {
+            line->command = NULL;
+        }
+    }
+    return line->command != NULL || line->tool != NULL;
+}
+
+static bool take_tool_argument(struct line *line, const char *word, struct problem *problem)
+{
+    size_t i = 0;
+    while (i < line->tool->arguments_max && line->call.arguments[i] != NULL) {
+        i++;
+    }
+    if (word[0] == '-' && word[1] != '\0' && !line->only_arguments) {
+        return problem_say(problem, "there is no flag '%.60s'", word);
+    }
+    if (i == line->tool->arguments_max) {
+        return problem_say(problem, "there is one argument too many: '%.100s'", word);
+    }
+    line->call.arguments[i] = word;
+    return true;
+}
+
 static bool take_argument(struct line *line, const char *word, struct problem *problem)
 {
     if (line->noun == NULL) {
-        if (command_of_noun(word) == NULL) {
+        if (command_of_noun(word) == NULL && tool_of_noun(word) == NULL) {
             return no_command(line, word, problem);
         }
         line->noun = word;
-        line->command = command_find(word, "");
+        (void) find_command(line, "");
         return true;
     }
+    if (line->tool != NULL) {
+        return take_tool_argument(line, word, problem);
+    }
     if (line->command == NULL) {
-        line->command = command_find(line->noun, word);
-        return line->command != NULL || no_command(line, word, problem);
+        return find_command(line, word) || no_command(line, word, problem);
     }
     const char *buffer[LAYOUT_FIELDS_MAX];
     const char *const *fields = layout_positionals(line->command->method, buffer);
@@ -151,8 +199,11 @@ static bool take_flag(struct line *line, const char *word, const char *next, boo
     const ProtobufCFieldDescriptor *field = NULL;
     char path[REQUEST_PATH_MAX];
     bool takes_value;
-    bool is_option = options_has(name, &takes_value);
-    if (!is_option) {
+    int tool_number = line->tool != NULL ? tool_option(line->tool, name) : -1;
+    bool is_option = tool_number < 0 && options_has(name, &takes_value);
+    if (tool_number >= 0) {
+        takes_value = line->tool->options[tool_number].value != NULL;
+    } else if (!is_option) {
         field =
             line->command != NULL ? request_find(line->command->method->input, name, path) : NULL;
         if (field == NULL) {
@@ -167,18 +218,37 @@ static bool take_flag(struct line *line, const char *word, const char *next, boo
         value = next;
         *used_out = true;
     }
-    if (is_option) {
+    if (is_option || tool_number >= 0) {
         if (value != NULL && !takes_value) {
             return problem_say(problem, "--%s: it takes no value", name);
         }
+    }
+    if (tool_number >= 0) {
+        line->call.values[tool_number] = value != NULL ? value : "";
+        return true;
+    }
+    if (is_option) {
         return options_set(&line->options, name, value, problem);
     }
     add_setting(line, path, value != NULL ? value : "true", true);
     return true;
 }
 
+/* Whether operations themselves are wanted must be known before the words are read. */
+static bool wants_plain(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--request") == 0 ||
+            strncmp(argv[i], "--request=", strlen("--request=")) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool read_line(struct line *line, int argc, char **argv, struct problem *problem)
 {
+    line->plain = wants_plain(argc, argv);
     for (int i = 1; i < argc; i++) {
         bool used = false;
         bool good = true;
@@ -224,6 +294,9 @@ static bool build_request(struct line *line, struct problem *problem)
 
 static enum exit_code usage(const struct line *line, const struct problem *problem)
 {
+    if (line->tool != NULL) {
+        return tool_usage(&line->call, problem);
+    }
     (void) fprintf(stderr, "mxadm: %s\n", problem->words);
     if (line->command != NULL) {
         (void) fprintf(stderr, "'mxadm %s%s%s --help' says more.\n", line->command->noun,
@@ -237,7 +310,9 @@ static enum exit_code usage(const struct line *line, const struct problem *probl
 
 static enum exit_code help(const struct line *line)
 {
-    if (line->command != NULL) {
+    if (line->tool != NULL) {
+        help_tool(stdout, line->tool);
+    } else if (line->command != NULL) {
         help_command(stdout, line->command);
     } else if (line->noun != NULL) {
         help_noun(stdout, line->noun);
@@ -247,10 +322,34 @@ static enum exit_code help(const struct line *line)
     return EXIT_DONE;
 }
 
+static enum exit_code run_tool(struct line *line)
+{
+    struct problem problem;
+    unsigned count = 0;
+    while (count < line->tool->arguments_max && line->call.arguments[count] != NULL) {
+        count++;
+    }
+    if (count < line->tool->arguments_min) {
+        problem_say(&problem, "an argument is missing: %s", line->tool->arguments);
+        return usage(line, &problem);
+    }
+    if (line->plain) {
+        problem_say(&problem, "--request: this is no operation");
+        return usage(line, &problem);
+    }
+    if (!options_complete(&line->options, &problem)) {
+        return usage(line, &problem);
+    }
+    return line->tool->run(&line->call);
+}
+
 static enum exit_code run(struct line *line, int argc, char **argv)
 {
     struct problem problem;
-    if (!read_line(line, argc, argv, &problem)) {
+    bool good = read_line(line, argc, argv, &problem);
+    line->call.tool = line->tool;
+    line->call.options = &line->options;
+    if (!good) {
         return usage(line, &problem);
     }
     if (line->options.version) {
@@ -259,6 +358,9 @@ static enum exit_code run(struct line *line, int argc, char **argv)
     }
     if (line->options.help) {
         return help(line);
+    }
+    if (line->tool != NULL) {
+        return run_tool(line);
     }
     if (line->command == NULL) {
         problem_say(&problem, line->noun != NULL ? "a verb is missing" : "a noun is missing");

@@ -228,6 +228,11 @@ void print_fields(FILE *out, const ProtobufCMessage *message, int indent)
     }
 }
 
+void print_text(FILE *out, const char *text)
+{
+    show(out, text, "");
+}
+
 void print_raw(FILE *out, const char *text)
 {
     show(out, text, "\n\t");

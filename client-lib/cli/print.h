@@ -25,6 +25,9 @@ void print_records(FILE *out, struct print_table *table, const ProtobufCMessage 
 /* A message, a field a line, inner ones indented. */
 void print_fields(FILE *out, const ProtobufCMessage *message, int indent);
 
+/* One line's text. */
+void print_text(FILE *out, const char *text);
+
 /* Text with its line ends as they are. */
 void print_raw(FILE *out, const char *text);
 

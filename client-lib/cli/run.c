@@ -1,8 +1,10 @@
 #include "run.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "change.h"
 #include "json.h"
 #include "layout.h"
 #include "memory.h"
@@ -58,9 +60,34 @@ static void print_raw_fields(const ProtobufCMessage *response, const char *const
     }
 }
 
+/* Answers with a form of their own; false: this one has none. */
+static bool print_specially(const ProtobufCMessage *response)
+{
+    if (response->descriptor == &mxadm__v1__config_diff_response__descriptor) {
+        const Mxadm__V1__ConfigDiffResponse *diff =
+            (const Mxadm__V1__ConfigDiffResponse *) response;
+        change_print_records(stdout, diff->records, diff->n_records);
+        if (diff->n_records < diff->total) {
+            (void) printf("%zu of %" PRIu64 " records that differ\n", diff->n_records, diff->total);
+        }
+        return true;
+    }
+    if (response->descriptor == &mxadm__v1__config_rollback_response__descriptor) {
+        const Mxadm__V1__ConfigRollbackResponse *done =
+            (const Mxadm__V1__ConfigRollbackResponse *) response;
+        (void) printf("%" PRIu64 " added, %" PRIu64 " updated, %" PRIu64 " removed\n", done->added,
+                      done->updated, done->removed);
+        return true;
+    }
+    return false;
+}
+
 static void print_human(struct run *run, const ProtobufCMessage *response)
 {
     const ProtobufCMethodDescriptor *method = run->command->method;
+    if (print_specially(response)) {
+        return;
+    }
     if (layout_raw(method) != NULL) {
         print_raw_fields(response, layout_raw(method));
     } else if (is_table(method)) {
@@ -109,10 +136,10 @@ static void print_json(FILE *out, const json_t *json)
     (void) fputc('\n', out);
 }
 
-static enum exit_code fail(const struct run *run, const mxadm_result *result)
+enum exit_code run_fail(const struct options *options, const mxadm_result *result)
 {
     const Mxadm__V1__Status *status = mxadm_result_status(result);
-    if (run->options->json && status != NULL) {
+    if (options->json && status != NULL) {
         json_t *json = json_of_message(&status->base);
         print_json(stderr, json);
         json_decref(json);
@@ -209,7 +236,7 @@ static enum exit_code run_pages(struct run *run, mxadm_client *client)
         mxadm_result *result;
         if (mxadm_call(client, run->command->name, run->request, &run->options->call, &result) !=
             MXADM_OK) {
-            enum exit_code code = fail(run, result);
+            enum exit_code code = run_fail(run->options, result);
             mxadm_result_free(result);
             return code;
         }
@@ -223,6 +250,20 @@ static enum exit_code run_pages(struct run *run, mxadm_client *client)
     return EXIT_DONE;
 }
 
+mxadm_client *run_open(const struct options *options, uint32_t connections)
+{
+    mxadm_client_options client_options = MXADM_CLIENT_OPTIONS_INIT;
+    client_options.urls = options->urls;
+    client_options.url_count = options->url_count;
+    client_options.connections = connections;
+    client_options.max_attempts = options->attempts;
+    mxadm_client *client = NULL;
+    if (mxadm_client_open(&client_options, &client) != MXADM_OK) {
+        (void) fputs("mxadm: out of memory or threads\n", stderr);
+    }
+    return client;
+}
+
 enum exit_code run_command(const struct command *command, ProtobufCMessage *request,
                            const struct options *options)
 {
@@ -231,18 +272,8 @@ enum exit_code run_command(const struct command *command, ProtobufCMessage *requ
                        .options = options,
                        .json = json_object(),
                        .left = options->limit };
-    mxadm_client_options client_options = MXADM_CLIENT_OPTIONS_INIT;
-    client_options.urls = options->urls;
-    client_options.url_count = options->url_count;
-    client_options.connections = 1;
-    client_options.max_attempts = options->attempts;
-    mxadm_client *client;
-    if (mxadm_client_open(&client_options, &client) != MXADM_OK) {
-        (void) fputs("mxadm: out of memory or threads\n", stderr);
-        json_decref(run.json);
-        return EXIT_REFUSED;
-    }
-    enum exit_code code = run_pages(&run, client);
+    mxadm_client *client = run_open(options, 1);
+    enum exit_code code = client != NULL ? run_pages(&run, client) : EXIT_REFUSED;
     json_decref(run.json);
     mxadm_client_close(client);
     return code;

@@ -82,6 +82,7 @@ static void take_changes(struct mxadm_watch *watch, const mxadm_result *result)
 {
     const Mxadm__V1__ChangeListResponse *answer =
         (const Mxadm__V1__ChangeListResponse *) mxadm_result_response(result);
+    uint64_t before = watch->position;
     for (size_t i = 0; i < answer->n_changes; i++) {
         const Mxadm__V1__Change *change = answer->changes[i];
         bool more = i + 1 == answer->n_changes && answer->record_offset > 0;
@@ -104,8 +105,10 @@ static void take_changes(struct mxadm_watch *watch, const mxadm_result *result)
         watch->position = answer->revision; /* the filter left out the rest */
         watch->offset = 0;
     }
-    /* An empty answer means that there is nothing more, whatever became newer since. */
-    if (partly || (answer->n_changes > 0 && watch->position < mxadm_result_revision(result))) {
+    /* The server may look at so many changes at once, whatever the filter lets through: only who
+     * stands still, or where the newest is, has seen everything. */
+    bool moved = watch->position > before;
+    if (partly || (moved && watch->position < mxadm_result_revision(result))) {
         watch->behind = true;
     } else if (watch->behind && !is_closing(watch)) {
         watch->behind = false;

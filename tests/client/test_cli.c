@@ -543,6 +543,145 @@ static void help_is_there_on_every_level(void **state)
     assert_int_equal(fake_server_count(fixture->server), 0);
 }
 
+/* ------------------------------------------------------------- the changes */
+
+/* Answers with two revisions: an account is added, then renamed and given a separator's worth of
+ * routes. */
+static void answer_two_changes(void *data, const Mxadm__V1__Request *request,
+                               Mxadm__V1__Response *response)
+{
+    (void) data;
+    response->revision = 12;
+    if (strcmp(request->method, "mxadm.v1.Admin/ServerInfo") == 0) {
+        Mxadm__V1__ServerInfoResponse info = MXADM__V1__SERVER_INFO_RESPONSE__INIT;
+        info.revision = 12;
+        info.oldest_revision = 10;
+        fake_respond(response, &info.base);
+        return;
+    }
+    Mxadm__V1__Account before = MXADM__V1__ACCOUNT__INIT;
+    Mxadm__V1__Account after = MXADM__V1__ACCOUNT__INIT;
+    Mxadm__V1__Record old = MXADM__V1__RECORD__INIT;
+    Mxadm__V1__Record new = MXADM__V1__RECORD__INIT;
+    char *disabled[] = { (char *) "IMAP4REV1", (char *) "IDLE" };
+    before.name = after.name = (char *) "alice";
+    before.full_name = (char *) "Alice";
+    before.revision = 11;
+    after.full_name = (char *) "Alice A.";
+    after.keep_rejects = true;
+    after.revision = 12;
+    before.n_imap_capabilities_disabled = 1;
+    before.imap_capabilities_disabled = disabled;
+    after.n_imap_capabilities_disabled = 2;
+    after.imap_capabilities_disabled = disabled;
+    old.record_case = new.record_case = MXADM__V1__RECORD__RECORD_ACCOUNT;
+    old.account = &before;
+    new.account = &after;
+    Mxadm__V1__RecordChange added = MXADM__V1__RECORD_CHANGE__INIT;
+    added.action = MXADM__V1__CHANGE_ACTION__CHANGE_ACTION_ADD;
+    added.after = &old;
+    Mxadm__V1__RecordChange updated = MXADM__V1__RECORD_CHANGE__INIT;
+    updated.action = MXADM__V1__CHANGE_ACTION__CHANGE_ACTION_UPDATE;
+    updated.before = &old;
+    updated.after = &new;
+    if (strcmp(request->method, "mxadm.v1.Admin/ConfigDiff") == 0) {
+        Mxadm__V1__RecordChange *records[] = { &updated };
+        Mxadm__V1__ConfigDiffResponse diff = MXADM__V1__CONFIG_DIFF_RESPONSE__INIT;
+        diff.records = records;
+        diff.n_records = 1;
+        diff.total = 3;
+        fake_respond(response, &diff.base);
+        return;
+    }
+    Mxadm__V1__RecordChange *lists[2][1] = { { &added }, { &updated } };
+    Mxadm__V1__Change changes[] = { MXADM__V1__CHANGE__INIT, MXADM__V1__CHANGE__INIT };
+    Mxadm__V1__Change *list[] = { &changes[0], &changes[1] };
+    for (size_t i = 0; i < 2; i++) {
+        changes[i].revision = 11 + i;
+        changes[i].principal = (char *) "uid:0";
+        changes[i].method =
+            (char *) (i == 0 ? "mxadm.v1.Admin/AccountAdd" : "mxadm.v1.Admin/AccountSave");
+        changes[i].records = lists[i];
+        changes[i].n_records = 1;
+        changes[i].record_count = 1;
+    }
+    Mxadm__V1__ChangeListResponse answer = MXADM__V1__CHANGE_LIST_RESPONSE__INIT;
+    answer.changes = list;
+    answer.n_changes = 2;
+    answer.revision = 12;
+    fake_respond(response, &answer.base);
+}
+
+static const char *const updated_account = "  ~ account alice\n"
+                                           "      full-name: \"Alice\" -> \"Alice A.\"\n"
+                                           "      keep-rejects: no -> yes\n"
+                                           "      imap-capabilities-disabled: + \"IDLE\"\n";
+
+static void a_watch_shows_each_change_and_ends_after_as_many_as_wanted(void **state)
+{
+    struct fixture *fixture = *state;
+    fake_server_handle(fixture->server, answer_two_changes, NULL);
+    assert_int_equal(
+        run(fixture, "watch", "--after", "10", "--domain", "a.example", "--count", "2", NULL), 0);
+    assert_says(fixture->out, "revision 11  uid:0  AccountAdd\n  + account alice\nrevision 12");
+    assert_says(fixture->out, updated_account);
+    Mxadm__V1__ChangeListRequest *request = (Mxadm__V1__ChangeListRequest *) request_of(fixture, 0);
+    assert_int_equal(request->after_revision, 10);
+    assert_string_equal(request->domain, "a.example");
+    mxadm__v1__change_list_request__free_unpacked(request, NULL);
+    assert_int_equal(run(fixture, "watch", "--after", "10", "--count", "1", "--json", NULL), 0);
+    assert_string_equal(fixture->out,
+                        "{\"revision\":\"11\",\"principal\":\"uid:0\",\"method\":"
+                        "\"mxadm.v1.Admin/AccountAdd\",\"records\":[{\"action\":"
+                        "\"CHANGE_ACTION_ADD\",\"after\":{\"account\":{\"name\":\"alice\","
+                        "\"fullName\":\"Alice\",\"imapCapabilitiesDisabled\":[\"IMAP4REV1\"],"
+                        "\"revision\":\"11\"}}}],\"recordCount\":\"1\"}\n");
+}
+
+static void a_watch_that_may_not_be_exits_as_a_call_does(void **state)
+{
+    struct fixture *fixture = *state;
+    struct fake_step step = { .kind = FAKE_RESPONSE,
+                              .response = fake_status(MXADM_PERMISSION_DENIED, "ROLE", 0) };
+    fake_server_script(fixture->server, &step, 1);
+    assert_int_equal(run(fixture, "watch", "--after", "1", NULL), 1);
+    assert_says(fixture->err, "PERMISSION_DENIED");
+    assert_int_equal(run(fixture, "watch", "--after", "1", "--snapshot", NULL), 2);
+    assert_int_equal(run(fixture, "watch", "--count", "some", NULL), 2);
+    assert_int_equal(run(fixture, "watch", "all", NULL), 2);
+}
+
+static void history_shows_the_newest_first(void **state)
+{
+    struct fixture *fixture = *state;
+    fake_server_handle(fixture->server, answer_two_changes, NULL);
+    assert_int_equal(run(fixture, "history", "--account", "alice", "--principal", "uid:0",
+                         "--since", "2026-01-02T03:04:05Z", "--until", "1m ago", NULL),
+                     0);
+    const char *newest = strstr(fixture->out, "revision 12");
+    assert_non_null(newest);
+    assert_says(newest, "revision 11");
+    Mxadm__V1__ChangeListRequest *request = (Mxadm__V1__ChangeListRequest *) request_of(fixture, 1);
+    assert_int_equal(request->after_revision, 0); /* the oldest kept */
+    assert_string_equal(request->account, "alice");
+    assert_string_equal(request->principal, "uid:0");
+    assert_int_equal(request->from_time->seconds, 1767323045);
+    assert_true(request->to_time->seconds > request->from_time->seconds);
+    mxadm__v1__change_list_request__free_unpacked(request, NULL);
+    assert_int_equal(run(fixture, "history", "--limit", "1", NULL), 0);
+    assert_null(strstr(fixture->out, "revision 11"));
+    assert_int_equal(run(fixture, "history", "--since", "soon", NULL), 2);
+}
+
+static void a_diff_shows_the_fields_that_differ(void **state)
+{
+    struct fixture *fixture = *state;
+    fake_server_handle(fixture->server, answer_two_changes, NULL);
+    assert_int_equal(run(fixture, "config", "diff", "10", NULL), 0);
+    assert_says(fixture->out, updated_account);
+    assert_says(fixture->out, "1 of 3 records that differ");
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -578,6 +717,10 @@ int main(int argc, char **argv)
         TEST(an_unknown_outcome_exits_3_and_names_the_request_id),
         TEST(a_restarting_server_is_waited_for),
         TEST(the_next_url_is_tried),
+        TEST(a_watch_shows_each_change_and_ends_after_as_many_as_wanted),
+        TEST(a_watch_that_may_not_be_exits_as_a_call_does),
+        TEST(history_shows_the_newest_first),
+        TEST(a_diff_shows_the_fields_that_differ),
         TEST(help_is_there_on_every_level),
     };
     return cmocka_run_group_tests_name("cli", tests, NULL, NULL);

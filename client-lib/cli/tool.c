@@ -1,0 +1,59 @@
+#include "tool.h"
+
+#include <string.h>
+
+#include "value.h"
+
+const struct tool *const tools[] = {
+    &tool_watch,
+    &tool_history,
+    NULL,
+};
+
+const struct tool *tool_find(const char *noun, const char *verb)
+{
+    for (size_t i = 0; tools[i] != NULL; i++) {
+        if (strcmp(tools[i]->noun, noun) == 0 && strcmp(tools[i]->verb, verb) == 0) {
+            return tools[i];
+        }
+    }
+    return NULL;
+}
+
+const struct tool *tool_of_noun(const char *noun)
+{
+    for (size_t i = 0; tools[i] != NULL; i++) {
+        if (strcmp(tools[i]->noun, noun) == 0) {
+            return tools[i];
+        }
+    }
+    return NULL;
+}
+
+int tool_option(const struct tool *tool, const char *name)
+{
+    for (int i = 0; i < TOOL_OPTIONS_MAX && tool->options[i].name != NULL; i++) {
+        if (strcmp(tool->options[i].name, name) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+enum exit_code tool_usage(const struct tool_call *call, const struct problem *problem)
+{
+    const struct tool *tool = call->tool;
+    (void) fprintf(stderr, "mxadm: %s\n'mxadm %s%s%s --help' says more.\n", problem->words,
+                   tool->noun, tool->verb[0] != '\0' ? " " : "", tool->verb);
+    return EXIT_USAGE;
+}
+
+bool tool_number(const struct tool_call *call, int option, uint64_t *number_out,
+                 struct problem *problem)
+{
+    if (!value_read_uint64(call->values[option], number_out)) {
+        return problem_say(problem, "--%s: '%.100s' is not a whole number",
+                           call->tool->options[option].name, call->values[option]);
+    }
+    return true;
+}
