@@ -50,6 +50,7 @@ static void account_remove_call(struct rpc_call *call)
     const Mxadm__V1__AccountRemoveRequest *request = call_request(call);
     Mxadm__V1__AccountRemoveResponse response = MXADM__V1__ACCOUNT_REMOVE_RESPONSE__INIT;
     struct model *model = call_model(call);
+    struct record_key keys;
     struct slice packed;
     const char *name;
 
@@ -57,6 +58,8 @@ static void account_remove_call(struct rpc_call *call)
         !account_require(model, name, &packed) || !account_check_removable(model, name)) {
         return;
     }
+    keys = record_account_tls_keys(name);
+    response.removed_tls_public_keys = record_count(model, &keys);
     response.removed_addresses = account_remove(model, name);
     call_answer(call, &response.base);
 }

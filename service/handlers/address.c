@@ -46,12 +46,13 @@ static void address_add(struct rpc_call *call)
 
 /* ----------------------------------------------------------- AddressRemove */
 
-static void address_remove(struct rpc_call *call)
+static void address_remove_call(struct rpc_call *call)
 {
     const Mxadm__V1__AddressRemoveRequest *request = call_request(call);
     Mxadm__V1__AddressRemoveResponse response = MXADM__V1__ADDRESS_REMOVE_RESPONSE__INIT;
     struct model *model = call_model(call);
     struct name_address address;
+    struct address_removal removal;
     struct record_key key;
     struct slice packed;
     Mxadm__V1__Address *record;
@@ -64,13 +65,13 @@ static void address_remove(struct rpc_call *call)
     if (record == NULL) {
         return;
     }
-    if (address_is_report(record->kind)) {
-        status_blocker(model->status, "ADDRESS_IN_USE", "domain", record->report_domain,
-                       "address '%s' is the %s of domain '%s'", record->address,
-                       address_kind_words(record->kind), record->report_domain);
+    if (!address_remove(model, record, &key, &removal)) {
         return;
     }
-    record_delete(model, &key);
+    response.aliases = removal.aliases;
+    response.n_aliases = removal.alias_count;
+    response.from_id_login_addresses = removal.login_addresses;
+    response.n_from_id_login_addresses = removal.login_address_count;
     call_answer(call, &response.base);
 }
 
@@ -257,7 +258,8 @@ static void address_lookup_call(struct rpc_call *call)
 
 const struct rpc_row address_rows[] = {
     { "AddressAdd", address_add, RPC_CHANGE, ROLE_DOMAIN_ADMINISTRATOR, false, false, NULL },
-    { "AddressRemove", address_remove, RPC_CHANGE, ROLE_DOMAIN_ADMINISTRATOR, false, false, NULL },
+    { "AddressRemove", address_remove_call, RPC_CHANGE, ROLE_DOMAIN_ADMINISTRATOR, false, false,
+      NULL },
     { "AddressSave", address_save_call, RPC_CHANGE, ROLE_DOMAIN_ADMINISTRATOR, false, false, NULL },
     { "AddressGet", address_get, RPC_READ, ROLE_VIEWER, false, false, NULL },
     { "AddressList", address_list, RPC_READ, ROLE_VIEWER, false, false, NULL },

@@ -188,6 +188,7 @@ static void domain_get(struct rpc_call *call)
     struct name_domain name;
     struct record_key key;
     struct record_key addresses;
+    struct record_key aliases;
     struct slice packed;
 
     if (!field_domain(model, "domain", request->domain, &name) || !call_covers(call, name.name)) {
@@ -200,6 +201,8 @@ static void domain_get(struct rpc_call *call)
     }
     addresses = record_prefix(RECORD_ADDRESS, name.name);
     response.address_count = record_count(model, &addresses);
+    aliases = record_prefix(RECORD_ALIAS, name.name);
+    response.alias_count = record_count(model, &aliases);
     call_answer_field(call, 1, packed);
     call_answer(call, &response.base);
 }

@@ -10,6 +10,8 @@ const struct rpc_table handlers[] = {
     { &mxadm__v1__admin__descriptor, account_rows },
     { &mxadm__v1__admin__descriptor, address_rows },
     { &mxadm__v1__admin__descriptor, config_rows },
+    { &mxadm__v1__admin__descriptor, alias_rows },
+    { &mxadm__v1__admin__descriptor, tls_public_key_rows },
     { &mxadm__v1__admin__descriptor, change_rows },
     { &mxadm__v1__admin__descriptor, config_yaml_rows },
     { &mxadm__v1__admin__descriptor, server_rows },

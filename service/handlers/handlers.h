@@ -11,6 +11,8 @@ extern const struct rpc_row dkim_rows[];
 extern const struct rpc_row account_rows[];
 extern const struct rpc_row address_rows[];
 extern const struct rpc_row config_rows[];
+extern const struct rpc_row alias_rows[];
+extern const struct rpc_row tls_public_key_rows[];
 extern const struct rpc_row change_rows[];
 extern const struct rpc_row config_yaml_rows[];
 extern const struct rpc_row server_rows[];

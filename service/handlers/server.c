@@ -58,6 +58,8 @@ static void server_info(struct rpc_call *call)
     response.domain_count = count(call, RECORD_DOMAIN);
     response.account_count = count(call, RECORD_ACCOUNT);
     response.address_count = count(call, RECORD_ADDRESS);
+    response.alias_count = count(call, RECORD_ALIAS);
+    response.tls_public_key_count = count(call, RECORD_TLS_PUBLIC_KEY);
     response.oldest_revision = info.oldest_revision;
     response.message_bytes_limit = info.message_bytes;
     if (request->descriptor_set) {

@@ -115,8 +115,12 @@ static void check_addresses(struct model *model, const char *name)
 
     store_cursor_init(&cursor, model->view, record_slice(&range), slice_of(NULL, 0), false);
     while (store_cursor_next(&cursor, &entry)) {
+        const char *parts[RECORD_PARTS_MAX];
+
         if (record_indexed_address(entry.key, &key) && record_get(model, &key, &packed)) {
             check_address(model, name, packed);
+            record_key_parts(model->arena, record_slice(&key), parts);
+            address_report_memberships(model, "ACCOUNT_IN_USE", parts[0], parts[1]);
         }
     }
 }
@@ -126,6 +130,24 @@ bool account_check_removable(struct model *model, const char *name)
     check_settings(model, name);
     check_addresses(model, name);
     return status_ok(model->status);
+}
+
+/* An account's keys, of which there are few (tls_key.h), through their index. */
+static void remove_keys(struct model *model, const char *name)
+{
+    struct record_key range = record_account_tls_keys(name);
+    struct store_cursor cursor;
+    struct store_entry entry;
+
+    store_cursor_init(&cursor, model->view, record_slice(&range), slice_of(NULL, 0), false);
+    while (store_cursor_next(&cursor, &entry)) {
+        const char *parts[RECORD_PARTS_MAX];
+        struct record_key key;
+
+        record_key_parts(model->arena, entry.key, parts);
+        key = record_key(RECORD_TLS_PUBLIC_KEY, parts[1], NULL);
+        record_delete(model, &key);
+    }
 }
 
 uint64_t account_remove(struct model *model, const char *name)
@@ -147,6 +169,7 @@ uint64_t account_remove(struct model *model, const char *name)
         record_delete(model, &key);
         removed++;
     }
+    remove_keys(model, name);
     record_delete(model, &account);
     return removed;
 }

@@ -49,7 +49,8 @@ bool account_check_free(struct model *model, const char *name);
 
 bool account_check_removable(struct model *model, const char *name);
 
-/* Removes it with its addresses, after the check; returns how many addresses. */
+/* Removes it with its addresses and TLS public keys, after the check; returns how many addresses.
+ */
 uint64_t account_remove(struct model *model, const char *name);
 
 /* Whether the settings name it as postmaster account. */

@@ -4,6 +4,7 @@
 #include "model/domain.h"
 #include "model/fields.h"
 #include "model/login.h"
+#include "model/packed.h"
 #include "settings/settings.h"
 
 #include <string.h>
@@ -80,12 +81,23 @@ Mxadm__V1__Address *address_new(struct model *model, const Mxadm__V1__Domain *do
     return record;
 }
 
+/* Number of Address.account. */
+#define ADDRESS_ACCOUNT_FIELD 4
+
 struct slice address_put(struct model *model, const Mxadm__V1__Domain *domain,
                          const struct name_address *address, Mxadm__V1__Address *record)
 {
     struct record_key key = address_key(model, domain, address);
+    struct slice before = { NULL, 0 };
+    bool exists = record_get(model, &key, &before);
+    struct slice account = packed_bytes(before, ADDRESS_ACCOUNT_FIELD);
+    struct slice after = record_put(model, RECORD_ADDRESS, &key, &record->base);
 
-    return record_put(model, RECORD_ADDRESS, &key, &record->base);
+    if (exists && (account.len != strlen(record->account) ||
+                   memcmp(account.data, record->account, account.len) != 0)) {
+        alias_members_follow(model, record, &key);
+    }
+    return after;
 }
 
 /* True, as the address is. */
@@ -235,8 +247,8 @@ Mxadm__V1__Address *address_resolve(struct model *model, const Mxadm__V1__Domain
 
 /* ---------------------------------------------------------------- removing */
 
-static void report_memberships(struct model *model, const char *reason, const char *domain,
-                               const char *localpart)
+void address_report_memberships(struct model *model, const char *reason, const char *domain,
+                                const char *localpart)
 {
     struct record_key range = record_memberships(domain, localpart);
     uint64_t left = record_count(model, &range);
@@ -265,7 +277,7 @@ bool address_check_unneeded(struct model *model, const char *reason,
     size_t before = model->status->blocker_count;
     Mxadm__V1__Address *now = NULL;
 
-    report_memberships(model, reason, domain->name, localpart);
+    address_report_memberships(model, reason, domain->name, localpart);
     if (name_parse_localpart(model->arena, localpart, &address.localpart) == NULL) {
         now = address_resolve(model, domain, &address);
     }

@@ -30,6 +30,7 @@ Mxadm__V1__Address *address_resolve(struct model *model, const Mxadm__V1__Domain
 Mxadm__V1__Address *address_new(struct model *model, const Mxadm__V1__Domain *domain,
                                 const struct name_address *address, const char *account,
                                 Mxadm__V1__Address__Kind kind);
+/* Stores it; where the address is a member of aliases and gets another account, that follows. */
 struct slice address_put(struct model *model, const Mxadm__V1__Domain *domain,
                          const struct name_address *address, Mxadm__V1__Address *record);
 
@@ -41,6 +42,24 @@ struct slice address_put(struct model *model, const Mxadm__V1__Domain *domain,
  */
 bool address_check_free(struct model *model, const char *field, const Mxadm__V1__Domain *domain,
                         const struct name_address *address, const char *account);
+
+/* What went with an address, in the arena. */
+struct address_removal {
+    char **aliases; /* that it was a member of */
+    size_t alias_count;
+    char **login_addresses; /* Account.from_id_login_addresses that no longer reach the account */
+    size_t login_address_count;
+};
+
+/* Removes an address; takes it out of aliases, and what no longer reaches its account out of the
+ * account's login addresses. False: reported as blockers, that it is a report address, the last
+ * member of an alias, or what a TLS public key needs. */
+bool address_remove(struct model *model, const Mxadm__V1__Address *address,
+                    const struct record_key *key, struct address_removal *out);
+
+/* Reports the aliases that an address (canonical, localpart in text form) is a member of. */
+void address_report_memberships(struct model *model, const char *reason, const char *domain,
+                                const char *localpart);
 
 /*
  * For an address that has just been removed from the draft, whatever for: reports as blockers what

@@ -2,6 +2,7 @@
 
 #include "model/address.h"
 #include "model/dkim.h"
+#include "model/login.h"
 #include "settings/settings.h"
 
 #include <stdio.h>
@@ -188,7 +189,7 @@ static uint64_t count_own_reports(struct model *model, const Mxadm__V1__Domain *
 bool domain_check_removable(struct model *model, const Mxadm__V1__Domain *domain)
 {
     struct record_key range = record_prefix(RECORD_ADDRESS, domain->name);
-    uint64_t dependants = record_count(model, &range) - count_own_reports(model, domain);
+    uint64_t left = record_count(model, &range) - count_own_reports(model, domain);
     struct store_cursor cursor;
     struct store_entry entry;
 
@@ -199,11 +200,11 @@ bool domain_check_removable(struct model *model, const Mxadm__V1__Domain *domain
 
         if (!is_own_report(domain, address)) {
             report_dependant(model, domain, address);
+            left--;
         }
     }
-    if (dependants > model->status->blocker_count) {
-        model->status->blocker_count = dependants; /* those beyond the first are not read */
-    }
+    model->status->blocker_count += left; /* those beyond the first are not read */
+    (void) login_check_owner(model, "DOMAIN_IN_USE", domain->name, NULL, NULL);
     return status_ok(model->status);
 }
 
@@ -228,8 +229,20 @@ static void remove_report(struct model *model, const Mxadm__V1__Domain *domain,
     key = address_key(model, at, &address);
     if (record_exists(model, &key)) {
         record_delete(model, &key);
+        (void) address_check_unneeded(model, "DOMAIN_IN_USE", at,
+                                      address_localpart(model, at, &address));
         (*removed)++;
     }
+}
+
+/* With their members. */
+static uint64_t remove_aliases(struct model *model, const Mxadm__V1__Domain *domain)
+{
+    struct record_key aliases = record_prefix(RECORD_ALIAS, domain->name);
+    struct record_key members = record_prefix(RECORD_ALIAS_MEMBER, domain->name);
+    uint64_t removed = record_delete_range(model, &members);
+
+    return removed + record_delete_range(model, &aliases);
 }
 
 uint64_t domain_remove(struct model *model, const Mxadm__V1__Domain *domain,
@@ -245,6 +258,7 @@ uint64_t domain_remove(struct model *model, const Mxadm__V1__Domain *domain,
         dkim_remove(model, selectors[i]);
         removed++;
     }
+    removed += remove_aliases(model, domain); /* first: report addresses may be members of those */
     remove_report(model, domain, domain->dmarc, &removed);
     remove_report(model, domain, domain->tlsrpt, &removed);
     record_delete(model, &key);

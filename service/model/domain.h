@@ -40,11 +40,16 @@ bool domain_check(struct model *model, const Mxadm__V1__Domain *domain, const ch
 /* Stores the domain and its report addresses. `domain` is new. */
 struct slice domain_put_new(struct model *model, Mxadm__V1__Domain *domain);
 
-/* Reports all that refers to the domain from outside of it (1.11-02, 1.11-04). */
+/* Reports all that needs the domain and does not go with it: addresses of accounts, report
+ * addresses of other domains, logins (1.11-02, 1.11-04). */
 bool domain_check_removable(struct model *model, const Mxadm__V1__Domain *domain);
 
-/* Removes domain, selectors, private keys and report addresses, after the check. Returns how many
- * records that were, without the domain's own and those that only the daemon sees. */
+/*
+ * Removes domain, selectors, private keys, report addresses and aliases, after the check. Returns
+ * how many records that were, without the domain's own and those that only the daemon sees. What
+ * needs one of its report addresses (an alias of another domain, a login with one that is at
+ * another domain) is reported.
+ */
 uint64_t domain_remove(struct model *model, const Mxadm__V1__Domain *domain,
                        void (*key_file)(void *context, const char *name), void *context);
 

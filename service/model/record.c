@@ -665,6 +665,23 @@ void record_delete(struct model *model, const struct record_key *key)
     }
 }
 
+uint64_t record_delete_range(struct model *model, const struct record_key *prefix)
+{
+    struct store_cursor cursor;
+    struct store_entry entry;
+    uint64_t removed = 0;
+
+    store_cursor_init(&cursor, model->view, record_slice(prefix), slice_of(NULL, 0), false);
+    while (status_ok(model->status) && store_cursor_next(&cursor, &entry)) {
+        struct record_key key = { .len = entry.key.len };
+
+        memcpy(key.data, entry.key.data, entry.key.len);
+        record_delete(model, &key);
+        removed++;
+    }
+    return removed;
+}
+
 /* ------------------------------------------------------------- describing */
 
 enum record_kind record_kind_of(struct slice key)

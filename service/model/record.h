@@ -154,6 +154,8 @@ struct slice record_put(struct model *model, enum record_kind kind, const struct
                         ProtobufCMessage *record);
 /* What is not there need not be deleted. */
 void record_delete(struct model *model, const struct record_key *key);
+/* All records of a range of durable keys; returns how many. */
+uint64_t record_delete_range(struct model *model, const struct record_key *prefix);
 
 /* Calls `each` for every derived entry that a durable one has; what an index is, in one place. */
 void record_each_derived(struct slice key, struct slice value,

@@ -36,8 +36,8 @@ static void fill_bad_request(struct arena *arena, const struct status *status,
                                                                   : STATUS_VIOLATIONS_MAX;
     size_t i = 0;
 
-    if (status->violations == NULL) {
-        return;
+    if (status->violations == NULL || status->code != MX_INVALID_ARGUMENT) {
+        return; /* what was found first decides; the sentences say the rest */
     }
     out->bad_request = arena_alloc(arena, sizeof(*out->bad_request));
     mxadm__v1__bad_request__init(out->bad_request);
@@ -63,7 +63,7 @@ static void fill_blockers(struct arena *arena, const struct status *status, Mxad
 {
     Mxadm__V1__PreconditionFailure *failure;
 
-    if (status->blockers == NULL) {
+    if (status->blockers == NULL || status->code != MX_FAILED_PRECONDITION) {
         return;
     }
     failure = arena_alloc(arena, sizeof(*failure));

@@ -17,11 +17,9 @@
 
 /* Declared, and built by a later release. */
 static const char *const next_release[] = {
-    "DomainSave",         "AliasAdd",           "AliasUpdate",
-    "AliasRemove",        "AliasAddressesAdd",  "AliasAddressesRemove",
-    "AliasGet",           "AliasList",          "TLSPublicKeyAdd",
-    "TLSPublicKeyUpdate", "TLSPublicKeyRemove", "TLSPublicKeyGet",
-    "TLSPublicKeyList",   "ConfigApply",        "ConfigRollback",
+    "DomainSave",
+    "ConfigApply",
+    "ConfigRollback",
     "ConfigDiff",
 };
 #define NEXT_RELEASE (sizeof(next_release) / sizeof(next_release[0]))
