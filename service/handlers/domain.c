@@ -1,6 +1,6 @@
 /*
- * Domains: DomainAdd, DomainGet, DomainList, DomainRemove, DomainRecords,
- * DomainTemplate.
+ * Domains: DomainAdd, DomainRemove, DomainSave, DomainGet, DomainList,
+ * DomainRecords, DomainTemplate.
  */
 #include "model/domain.h"
 #include "handlers/handlers.h"
@@ -10,6 +10,7 @@
 #include "model/dkim.h"
 #include "model/dns.h"
 #include "model/fields.h"
+#include "model/mask.h"
 #include "settings/settings.h"
 
 #include <string.h>
@@ -141,14 +142,17 @@ static void domain_add(struct rpc_call *call)
         !call_want_keys(call, KEY_RSA2048, (unsigned) add.selector_count)) {
         return;
     }
-    call_answer_field(call, 1, domain_put_new(add.model, add.domain));
-    put_selectors(&add);
     if (add.localpart != NULL) {
         struct record_key key = record_key(RECORD_ACCOUNT, add.account, NULL);
         Mxadm__V1__Account *account = account_template(add.model, add.account, add.name.name);
 
         call_answer_field(call, 3, record_put(add.model, RECORD_ACCOUNT, &key, &account->base));
     }
+    call_answer_field(call, 1, domain_save(add.model, NULL, add.domain, "domain"));
+    if (!status_ok(add.model->status)) {
+        return;
+    }
+    put_selectors(&add);
     put_first_address(&add);
 }
 
@@ -176,6 +180,84 @@ static void domain_remove_call(struct rpc_call *call)
     }
     response.removed = domain_remove(model, domain, retire_file, call);
     call_answer(call, &response.base);
+}
+
+/* -------------------------------------------------------------- DomainSave */
+
+static const char *report_domain(const Mxadm__V1__Domain *owner,
+                                 const Mxadm__V1__ReportAddress *report)
+{
+    return report->domain[0] == '\0' ? owner->name : report->domain;
+}
+
+static bool same_report(const Mxadm__V1__ReportAddress *a, const Mxadm__V1__ReportAddress *b)
+{
+    return a != NULL && b != NULL && strcmp(a->localpart, b->localpart) == 0 &&
+           strcmp(a->domain, b->domain) == 0 && strcmp(a->account, b->account) == 0;
+}
+
+/* A domain administrator neither takes nor gives away an address of a domain, and gives nothing to
+ * an account, that is not the own. What stays as it is may be anybody's. */
+static bool may_change_report(struct rpc_call *call, const Mxadm__V1__Domain *owner,
+                              const Mxadm__V1__ReportAddress *before,
+                              const Mxadm__V1__ReportAddress *after)
+{
+    if (same_report(before, after)) {
+        return true;
+    }
+    return (before == NULL || call_covers(call, report_domain(owner, before))) &&
+           (after == NULL || (call_covers(call, report_domain(owner, after)) &&
+                              account_check_covered(call, after->account)));
+}
+
+/* Asks nothing of what is not well-formed: it is refused anyway. */
+static bool may_save(struct rpc_call *call, const Mxadm__V1__Domain *before,
+                     const Mxadm__V1__Domain *after)
+{
+    struct model *model = call_model(call);
+
+    if (call_principal(call)->role != ROLE_DOMAIN_ADMINISTRATOR) {
+        return true;
+    }
+    return domain_check(model, after, "domain") &&
+           may_change_report(call, before, before->dmarc, after->dmarc) &&
+           may_change_report(call, before, before->tlsrpt, after->tlsrpt);
+}
+
+static void domain_save_call(struct rpc_call *call)
+{
+    const Mxadm__V1__DomainSaveRequest *request = call_request(call);
+    struct model *model = call_model(call);
+    Mxadm__V1__Domain *before;
+    Mxadm__V1__Domain *after;
+    struct name_domain name;
+    struct slice packed;
+
+    if (request->domain == NULL) {
+        status_field(model->status, "domain", "is required");
+        return;
+    }
+    if (!field_domain(model, "domain.name", request->domain->name, &name) ||
+        !call_covers(call, name.name)) {
+        return;
+    }
+    before = domain_require(model, name.name);
+    if (before == NULL) {
+        return;
+    }
+    after = arena_memdup(model->arena, before, sizeof(*before));
+    if (!mask_apply(model, request->update_mask, domain_fixed, &request->domain->base,
+                    &after->base)) {
+        return;
+    }
+    domain_normalise(model, after);
+    if (!may_save(call, before, after)) {
+        return;
+    }
+    packed = domain_save(model, before, after, "domain");
+    if (status_ok(model->status)) {
+        call_answer_field(call, 1, packed);
+    }
 }
 
 /* --------------------------------------------------- DomainGet, DomainList */
@@ -330,6 +412,7 @@ const struct rpc_row domain_rows[] = {
     { "DomainAdd", domain_add, RPC_CHANGE, ROLE_ADMINISTRATOR, false, false, NULL,
       domain_add_keys },
     { "DomainRemove", domain_remove_call, RPC_CHANGE, ROLE_ADMINISTRATOR, false, false, NULL },
+    { "DomainSave", domain_save_call, RPC_CHANGE, ROLE_DOMAIN_ADMINISTRATOR, false, false, NULL },
     { "DomainGet", domain_get, RPC_READ, ROLE_VIEWER, false, false, NULL },
     { "DomainList", domain_list, RPC_READ, ROLE_VIEWER, false, false, NULL },
     { "DomainRecords", domain_records, RPC_READ, ROLE_VIEWER, false, false, NULL },

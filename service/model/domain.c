@@ -116,35 +116,6 @@ Mxadm__V1__Domain *domain_template(struct model *model, const struct name_domain
     return record;
 }
 
-/* ------------------------------------------------------------------ adding */
-
-static void put_report(struct model *model, const Mxadm__V1__Domain *domain,
-                       const Mxadm__V1__ReportAddress *report, Mxadm__V1__Address__Kind kind)
-{
-    struct name_address address = { .domain = { domain->name, domain->ascii_name } };
-    Mxadm__V1__Address *record;
-    const char *wrong = name_parse_localpart(model->arena, report->localpart, &address.localpart);
-
-    if (wrong != NULL) {
-        status_fail(model->status, MX_INTERNAL, "INTERNAL", "report localpart '%s' %s",
-                    report->localpart, wrong);
-        return;
-    }
-    record = address_new(model, domain, &address, report->account, kind);
-    record->mailbox = report->mailbox;
-    record->report_domain = domain->name;
-    (void) address_put(model, domain, &address, record);
-}
-
-struct slice domain_put_new(struct model *model, Mxadm__V1__Domain *domain)
-{
-    struct record_key key = record_key(RECORD_DOMAIN, domain->name, NULL);
-
-    put_report(model, domain, domain->dmarc, MXADM__V1__ADDRESS__KIND__KIND_DMARC_REPORT);
-    put_report(model, domain, domain->tlsrpt, MXADM__V1__ADDRESS__KIND__KIND_TLS_REPORT);
-    return record_put(model, RECORD_DOMAIN, &key, &domain->base);
-}
-
 /* ---------------------------------------------------------------- removing */
 
 static bool is_own_report(const Mxadm__V1__Domain *domain, const Mxadm__V1__Address *address)

@@ -37,8 +37,13 @@ void domain_normalise(struct model *model, Mxadm__V1__Domain *domain);
  * below `path` ("domain"). What it refers to is not looked at. domain_check.c. */
 bool domain_check(struct model *model, const Mxadm__V1__Domain *domain, const char *path);
 
-/* Stores the domain and its report addresses. `domain` is new. */
-struct slice domain_put_new(struct model *model, Mxadm__V1__Domain *domain);
+/*
+ * Stores a domain (`before` NULL: a new one) after all checks, with its report addresses, and makes
+ * follow what depends on it; reports all that is wrong or stands in the way. `after` is put into
+ * the form that is stored. Returns it packed; absent: reported. domain_save.c.
+ */
+struct slice domain_save(struct model *model, const Mxadm__V1__Domain *before,
+                         Mxadm__V1__Domain *after, const char *path);
 
 /* Reports all that needs the domain and does not go with it: addresses of accounts, report
  * addresses of other domains, logins (1.11-02, 1.11-04). */
