@@ -39,12 +39,17 @@ static struct block *block_create(size_t size)
 
 struct arena *arena_create(size_t limit)
 {
+    return arena_create_small(limit, BLOCK_SIZE);
+}
+
+struct arena *arena_create_small(size_t limit, size_t first)
+{
     struct arena *arena = calloc(1, sizeof(*arena));
 
     if (arena == NULL) {
         return NULL;
     }
-    arena->first = block_create(BLOCK_SIZE);
+    arena->first = block_create(first);
     if (arena->first == NULL) {
         free(arena);
         return NULL;

@@ -24,6 +24,8 @@ struct arena;
 
 /* NULL when out of memory. `limit` is in bytes and counts what is asked for. */
 struct arena *arena_create(size_t limit);
+/* One for little: its first block has this size, instead of room for a typical request. */
+struct arena *arena_create_small(size_t limit, size_t first);
 void arena_destroy(struct arena *arena);
 
 /* Frees everything allocated since create, keeps the first block for the next request. */

@@ -254,13 +254,23 @@ static bool look_at(struct page *page, const struct call_change *change)
     return page->size < page->size_max && page->steps < CALL_PAGE_STEPS_MAX;
 }
 
+/* And found nothing. */
+static bool has_seen_all(const struct page *page)
+{
+    return page->size == 0 && page->revision == call_revision(page->call);
+}
+
 static void change_list(struct rpc_call *call)
 {
     const Mxadm__V1__ChangeListRequest *request = call_request(call);
     Mxadm__V1__ChangeListResponse response = MXADM__V1__CHANGE_LIST_RESPONSE__INIT;
     struct page page = { .call = call, .revision = request->after_revision };
+    uint64_t waited_after = call_waited_after(call);
     struct call_change change;
 
+    if (waited_after > page.revision) {
+        page.revision = waited_after;
+    }
     page.skip = request->record_offset;
     page.size_max = request->page_size == 0 ? PAGE_SIZE_DEFAULT : request->page_size;
     page.size_max = page.size_max > PAGE_SIZE_MAX ? PAGE_SIZE_MAX : page.size_max;
@@ -269,7 +279,8 @@ static void change_list(struct rpc_call *call)
     }
     while (call_history_next(call, &change) && look_at(&page, &change)) {
     }
-    if (call_must_return(call)) {
+    if (call_must_return(call) ||
+        (request->wait && has_seen_all(&page) && call_wait_for_changes(call, page.revision))) {
         return;
     }
     response.revision = page.revision;

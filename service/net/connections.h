@@ -15,14 +15,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct worker;
+
 struct connection {
     uint32_t pipe; /* nng's id of it */
     struct rpc_peer peer;
-    unsigned in_flight;   /* calls received and not yet answered */
-    int64_t last_call_ms; /* monotonic: connected, last received or last answered */
-    bool closing;         /* is being closed; leaves soon */
-    bool has_called;      /* said more than hello */
-    uint64_t number;      /* counts up: many come within one millisecond */
+    unsigned in_flight;    /* calls received and not yet answered */
+    int64_t last_call_ms;  /* monotonic: connected, last received or last answered */
+    bool closing;          /* is being closed; leaves soon */
+    bool has_called;       /* said more than hello */
+    uint64_t number;       /* counts up: many come within one millisecond */
+    struct worker *parked; /* the workers with calls of it that wait (worker.c) */
     struct connection *next;
 };
 

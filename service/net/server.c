@@ -120,10 +120,18 @@ static bool admit(struct server *server, nng_pipe pipe)
 /* Refused ones are removed too, without having been in the table. */
 static void forget(struct server *server, nng_pipe pipe)
 {
+    struct connection *connection;
+    bool hung_up;
+
     (void) pthread_mutex_lock(&server->lock);
+    connection = connections_find(&server->connections, pipe.id);
+    hung_up = connection != NULL && worker_forget_parked(connection) && !server->is_stopped;
     connections_remove(&server->connections, pipe.id);
     canary_gone(&server->canary, pipe.id, clock_mono_ms());
     (void) pthread_mutex_unlock(&server->lock);
+    if (hung_up) {
+        rpc_hung_up(server->rpc);
+    }
 }
 
 /* Before the first message of a pipe (ADD_POST may come after it), and after its last. */
@@ -196,17 +204,20 @@ static enum mx_code open_socket(struct server *server, struct mx_error *err)
 
 static enum mx_code make_workers(struct server *server, struct mx_error *err)
 {
-    enum mx_code code = MX_OK;
+    unsigned contexts = server->settings->limits.contexts;
 
-    server->workers = calloc(server->settings->limits.contexts, sizeof(*server->workers));
+    server->worker_max = contexts + server->settings->limits.waiting_calls;
+    server->workers = calloc(server->worker_max, sizeof(struct worker *));
     if (server->workers == NULL) {
         return mx_fail(err, MX_RESOURCE_EXHAUSTED, "out of memory for %u workers",
-                       server->settings->limits.contexts);
+                       server->worker_max);
     }
-    while (code == MX_OK && server->worker_count < server->settings->limits.contexts) {
-        code = worker_init(&server->workers[server->worker_count++], server, err);
+    for (unsigned i = 0; i < contexts; i++) {
+        if (worker_create(server, err) == NULL) {
+            return err->code;
+        }
     }
-    return code;
+    return MX_OK;
 }
 
 static enum mx_code make_canary(struct server *server, struct mx_error *err)
@@ -310,8 +321,9 @@ static enum mx_code start(struct server *server, struct mx_error *err)
         (code = make_listeners(server, err)) != MX_OK) {
         return code;
     }
-    for (unsigned i = 0; i < server->worker_count; i++) {
-        worker_start(&server->workers[i]);
+    /* Not to worker_count: those started first may have parked calls already. */
+    for (unsigned i = 0; i < server->settings->limits.contexts; i++) {
+        worker_start(server->workers[i]);
     }
     if ((code = listen_at_all(server, err)) != MX_OK) {
         return code;
@@ -395,11 +407,16 @@ static void *close_nng(void *arg)
 {
     struct server *server = arg;
 
+    (void) pthread_mutex_lock(&server->lock);
+    while (server->making > 0) {
+        (void) pthread_cond_wait(&server->changed, &server->lock);
+    }
+    (void) pthread_mutex_unlock(&server->lock);
     if (server->socket_is_open) {
         (void) nng_close(server->socket);
     }
     for (unsigned i = 0; i < server->worker_count; i++) {
-        worker_stop(&server->workers[i]);
+        worker_stop(server->workers[i]);
     }
     (void) pthread_mutex_lock(&server->lock);
     server->is_closed = true;
@@ -453,7 +470,7 @@ void server_destroy(struct server *server)
         return;
     }
     for (unsigned i = 0; i < server->worker_count; i++) {
-        worker_fini(&server->workers[i]);
+        worker_destroy(server->workers[i]);
     }
     for (size_t i = 0; i < server->listener_count; i++) {
         listener_fini(&server->listeners[i]);

@@ -4,8 +4,12 @@
  *
  * Words. A *connection* is a pipe of nng, from hello to hang-up. A *worker* is
  * one of nng's contexts: it holds one call from its arrival until its answer is
- * on its way. There are limits.contexts of them, which bounds the calls in work;
- * when all are busy, the rest wait in the clients' sockets.
+ * on its way. limits.contexts of them serve, which bounds the calls in work;
+ * when all are busy, the rest wait in the clients' sockets. A worker whose call
+ * waits for something is *parked*: another one serves in its place, one that was
+ * at rest or a new one, up to limits.waiting_calls more. When the parked is
+ * answered there is one too many, and whichever is done next rests: what many
+ * waiting calls once took is kept for the next, about 1.5 KiB each.
  *
  * The daemon has three kinds of threads:
  *
@@ -26,9 +30,11 @@
  *       +-------------------- sent -----------------+
  *       v                                           |
  *   RECEIVING --request--> DISPATCHED --answer--> SENDING
- *     |   ^                  |    |                 |
- *     |   +--- no answer ----+    |                 |
- *     +----------- closed --------+------> ENDED <--+
+ *     |   ^ ^                |    |                 | |
+ *     |   | +-- no answer ---+    |       one too   | |
+ *     |   |                  |    |         many    | |
+ *     |   +--- RESTING <-----+----|-----------------+ |
+ *     +----------- closed --------+------> ENDED <----+
  *
  * What a client can do to us, and what stops it: too many connections (at
  * limits.connections the one that was silent longest is closed for the new one,

@@ -52,7 +52,7 @@ static size_t take_slow(struct server *server, int64_t before_ms, uint32_t *pipe
     size_t count = 0;
 
     for (unsigned i = 0; i < server->worker_count && count < max; i++) {
-        const struct worker *worker = &server->workers[i];
+        const struct worker *worker = server->workers[i];
 
         if (worker->state != WORKER_SENDING || worker->sending_ms >= before_ms) {
             continue;
@@ -70,7 +70,7 @@ static size_t take_slow(struct server *server, int64_t before_ms, uint32_t *pipe
 static size_t take_idle(struct server *server, int64_t before_ms, uint32_t *pipes, size_t max)
 {
     /* With every worker busy, a connection that looks idle may have a call waiting for one. */
-    if (server->calls + server->late_calls >= server->worker_count) {
+    if (server_busy(server) >= server_serving(server)) {
         return 0;
     }
     return connections_take_idle(&server->connections, before_ms, pipes, max);

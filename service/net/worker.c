@@ -13,14 +13,16 @@
 #include "net/server_parts.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 
 #define TO(state) (1U << WORKER_##state)
 
 static const unsigned may_move_to[] = {
     [WORKER_RECEIVING] = TO(DISPATCHED) | TO(ENDED),
-    [WORKER_DISPATCHED] = TO(SENDING) | TO(RECEIVING) | TO(ENDED),
-    [WORKER_SENDING] = TO(RECEIVING) | TO(ENDED),
+    [WORKER_DISPATCHED] = TO(SENDING) | TO(RECEIVING) | TO(RESTING) | TO(ENDED),
+    [WORKER_SENDING] = TO(RECEIVING) | TO(RESTING) | TO(ENDED),
+    [WORKER_RESTING] = TO(RECEIVING),
     [WORKER_ENDED] = 0,
 };
 
@@ -68,6 +70,7 @@ static bool worker_accept(struct worker *worker, nng_pipe pipe)
 
     if (connection != NULL && !server->is_stopped) {
         worker->exchange.peer = connection->peer;
+        atomic_store(&worker->exchange.gone, false);
         connection->in_flight++;
         connection->last_call_ms = now_ms;
         connection->has_called = true;
@@ -81,19 +84,83 @@ static bool worker_accept(struct worker *worker, nng_pipe pipe)
     return accepted;
 }
 
-/* The call is over, answered or not. With the lock. */
-static void worker_done(struct worker *worker, enum worker_state next, int64_t now_ms)
+/* With the lock, as the following. */
+static void link_parked(struct worker *worker, struct connection *connection)
+{
+    worker->parked_in = connection;
+    worker->parked_next = connection->parked;
+    worker->parked_link = &connection->parked;
+    if (worker->parked_next != NULL) {
+        worker->parked_next->parked_link = &worker->parked_next;
+    }
+    connection->parked = worker;
+}
+
+static void unlink_parked(struct worker *worker)
+{
+    if (worker->parked_in == NULL) {
+        return;
+    }
+    *worker->parked_link = worker->parked_next;
+    if (worker->parked_next != NULL) {
+        worker->parked_next->parked_link = worker->parked_link;
+    }
+    worker->parked_in = NULL;
+}
+
+bool worker_forget_parked(struct connection *connection)
+{
+    bool any = connection->parked != NULL;
+
+    while (connection->parked != NULL) {
+        struct worker *worker = connection->parked;
+
+        unlink_parked(worker);
+        atomic_store(&worker->exchange.gone, true);
+    }
+    return any;
+}
+
+static void unpark(struct worker *worker)
+{
+    if (worker->is_parked) {
+        unlink_parked(worker);
+        worker->is_parked = false;
+        worker->server->parked--;
+    }
+}
+
+/* What comes after a call: there are more workers than should serve when one has been parked. */
+static enum worker_state receive_or_rest(struct worker *worker)
+{
+    struct server *server = worker->server;
+
+    if (server_serving(server) <= server->settings->limits.contexts) {
+        return WORKER_RECEIVING;
+    }
+    worker->resting_next = server->resting;
+    server->resting = worker;
+    server->resting_count++;
+    return WORKER_RESTING;
+}
+
+/* The call is over, answered or not. Whether the worker is to receive the next. */
+static bool worker_done(struct worker *worker, bool goes_on, int64_t now_ms)
 {
     struct server *server = worker->server;
     struct connection *connection = caller(worker);
+    enum worker_state next;
 
     if (connection != NULL) {
         connection->in_flight--;
         connection->last_call_ms = now_ms;
     }
     *(worker->came_late ? &server->late_calls : &server->calls) -= 1;
+    unpark(worker);
+    next = goes_on ? receive_or_rest(worker) : WORKER_ENDED;
     worker_move(worker, next);
     (void) pthread_cond_broadcast(&server->changed);
+    return next == WORKER_RECEIVING;
 }
 
 static void worker_dispatch(struct worker *worker, nng_msg *request)
@@ -158,16 +225,16 @@ static void worker_sent(struct worker *worker)
         nng_aio_set_msg(worker->aio, NULL);
     }
     (void) pthread_mutex_lock(&server->lock);
-    worker_done(worker, is_end(result) ? WORKER_ENDED : WORKER_RECEIVING, now_ms);
+    bool receives = worker_done(worker, !is_end(result), now_ms);
     (void) pthread_mutex_unlock(&server->lock);
-    if (is_end(result)) {
-        return;
-    }
-    if (result != 0) {
+    /* If it rests, it may be another's by now. */
+    if (result != 0 && !is_end(result)) {
         /* This client waits for an answer that won't come: let it see that. */
         (void) nng_pipe_close(pipe);
     }
-    nng_ctx_recv(worker->context, worker->aio);
+    if (receives) {
+        nng_ctx_recv(worker->context, worker->aio);
+    }
 }
 
 /* The aio's callback: what was started in this state has ended. No lock to read the state: only
@@ -195,25 +262,28 @@ static uint8_t *worker_reserve(struct rpc_exchange *exchange, size_t len)
     return nng_msg_body(worker->answer);
 }
 
-/* Whether nng is there to send it. */
-static bool worker_give_answer(struct worker *worker, bool has_answer)
+/* What is left to do with an answer. */
+enum answer_step { THROW_AWAY, RECEIVE, SEND };
+
+static enum answer_step worker_give_answer(struct worker *worker, bool has_answer)
 {
     struct server *server = worker->server;
     int64_t now_ms = clock_mono_ms();
+    enum answer_step step = THROW_AWAY;
 
     (void) pthread_mutex_lock(&server->lock);
-    bool is_stopped = server->is_stopped;
-
-    if (is_stopped) {
-        worker_done(worker, WORKER_ENDED, now_ms);
+    if (server->is_stopped) {
+        (void) worker_done(worker, false, now_ms);
     } else if (has_answer) {
+        unpark(worker);
         worker->sending_ms = now_ms;
         worker_move(worker, WORKER_SENDING);
-    } else {
-        worker_done(worker, WORKER_RECEIVING, now_ms);
+        step = SEND;
+    } else if (worker_done(worker, true, now_ms)) {
+        step = RECEIVE;
     }
     (void) pthread_mutex_unlock(&server->lock);
-    return !is_stopped;
+    return step;
 }
 
 static void worker_answer(struct rpc_exchange *exchange)
@@ -223,32 +293,133 @@ static void worker_answer(struct rpc_exchange *exchange)
     nng_pipe pipe = worker->pipe;
 
     worker->answer = NULL;
-    if (!worker_give_answer(worker, answer != NULL)) {
-        nng_msg_free(answer);
-    } else if (answer == NULL) {
+    if (answer == NULL) {
         (void) nng_pipe_close(pipe);
-        nng_ctx_recv(worker->context, worker->aio);
-    } else {
+    }
+    switch (worker_give_answer(worker, answer != NULL)) {
+    case SEND:
         nng_aio_set_msg(worker->aio, answer);
         nng_ctx_send(worker->context, worker->aio);
+        break;
+    case RECEIVE:
+        nng_ctx_recv(worker->context, worker->aio);
+        break;
+    case THROW_AWAY:
+        nng_msg_free(answer);
+        break;
     }
 }
 
-enum mx_code worker_init(struct worker *worker, struct server *server, struct mx_error *err)
+/* ------------------------------------------------------------------- parking */
+
+/* What takes the place of one that is parked. */
+struct substitute {
+    struct worker *rested;
+    bool is_to_be_made;
+};
+
+/* With the lock. False: there is none. */
+static bool find_substitute(struct server *server, struct substitute *substitute)
+{
+    if (server_serving(server) >= server->settings->limits.contexts) {
+        return true; /* one that went beyond is not resting yet */
+    }
+    if (server->resting != NULL) {
+        substitute->rested = server->resting;
+        server->resting = substitute->rested->resting_next;
+        server->resting_count--;
+        worker_move(substitute->rested, WORKER_RECEIVING);
+        return true;
+    }
+    substitute->is_to_be_made = server->worker_count + server->making < server->worker_max;
+    server->making += substitute->is_to_be_made;
+    return substitute->is_to_be_made;
+}
+
+/* While one is being made, closing waits: so it is closed with the others. */
+static bool make_substitute(struct server *server)
+{
+    struct mx_error err;
+    struct worker *worker = worker_create(server, &err);
+
+    if (worker != NULL) {
+        worker_start(worker);
+    }
+    (void) pthread_mutex_lock(&server->lock);
+    server->making--;
+    (void) pthread_cond_broadcast(&server->changed);
+    (void) pthread_mutex_unlock(&server->lock);
+    return worker != NULL;
+}
+
+static bool worker_park(struct rpc_exchange *exchange)
+{
+    struct worker *worker = of_exchange(exchange);
+    struct server *server = worker->server;
+    struct substitute substitute = { NULL, false };
+    struct connection *connection;
+    bool parked = false;
+
+    (void) pthread_mutex_lock(&server->lock);
+    if (!server->is_stopped) {
+        worker->is_parked = true;
+        server->parked++;
+        parked = find_substitute(server, &substitute);
+    }
+    (void) pthread_mutex_unlock(&server->lock);
+    if (substitute.rested != NULL) {
+        nng_ctx_recv(substitute.rested->context, substitute.rested->aio);
+    } else if (substitute.is_to_be_made) {
+        parked = make_substitute(server);
+    }
+    (void) pthread_mutex_lock(&server->lock);
+    connection = caller(worker);
+    if (!parked) {
+        unpark(worker);
+    } else if (connection != NULL) {
+        link_parked(worker, connection);
+    } else {
+        atomic_store(&exchange->gone, true);
+    }
+    (void) pthread_mutex_unlock(&server->lock);
+    return parked;
+}
+
+/* ------------------------------------------------------------- start and end */
+
+static enum mx_code worker_open(struct worker *worker, struct mx_error *err)
 {
     int result;
 
-    *worker = (struct worker){
-        .exchange = { .reserve = worker_reserve, .answer = worker_answer },
-        .server = server,
-        .state = WORKER_RECEIVING,
-    };
     if ((result = nng_aio_alloc(&worker->aio, worker_event, worker)) != 0 ||
-        (result = nng_ctx_open(&worker->context, server->socket)) != 0) {
+        (result = nng_ctx_open(&worker->context, worker->server->socket)) != 0) {
         return mx_fail(err, MX_RESOURCE_EXHAUSTED, "cannot make a worker: %s",
                        nng_strerror(result));
     }
     return MX_OK;
+}
+
+struct worker *worker_create(struct server *server, struct mx_error *err)
+{
+    struct worker *worker = calloc(1, sizeof(*worker));
+
+    if (worker == NULL) {
+        (void) mx_fail(err, MX_RESOURCE_EXHAUSTED, "out of memory for a worker");
+        return NULL;
+    }
+    worker->exchange.reserve = worker_reserve;
+    worker->exchange.answer = worker_answer;
+    worker->exchange.park = worker_park;
+    worker->server = server;
+    worker->state = WORKER_RECEIVING;
+    if (worker_open(worker, err) != MX_OK) {
+        worker_destroy(worker);
+        return NULL;
+    }
+    (void) pthread_mutex_lock(&server->lock);
+    server->workers[server->worker_count++] = worker;
+    (void) pthread_mutex_unlock(&server->lock);
+    return worker;
 }
 
 void worker_start(struct worker *worker)
@@ -263,7 +434,7 @@ void worker_stop(struct worker *worker)
     }
 }
 
-void worker_fini(struct worker *worker)
+void worker_destroy(struct worker *worker)
 {
     if (worker->aio != NULL) {
         /* An answer that came just when the server stopped was never begun. */
@@ -271,4 +442,5 @@ void worker_fini(struct worker *worker)
         nng_aio_free(worker->aio);
     }
     nng_msg_free(worker->answer);
+    free(worker);
 }

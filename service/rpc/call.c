@@ -69,7 +69,7 @@ static void call_recycle(struct rpc_call *call)
 
     arena_reset(call->arena);
     (void) pthread_mutex_lock(&rpc->calls_lock);
-    keep = rpc->calls_kept < CALLS_KEPT_MAX;
+    keep = !call->small && rpc->calls_kept < CALLS_KEPT_MAX;
     if (keep) {
         call->next = rpc->calls_free;
         rpc->calls_free = call;
@@ -168,32 +168,46 @@ static bool count_up(atomic_uint *count, unsigned limit)
     return false;
 }
 
+static void end_wait(struct rpc_call *call)
+{
+    if (call->waits) {
+        call->waits = false;
+        atomic_fetch_sub(&call->rpc->waiting, 1);
+        atomic_fetch_sub(&call->principal->waiting, 1);
+    }
+}
+
+/* It is not being served while it waits. */
+static void uncount(struct rpc_call *call)
+{
+    if (call->counted) {
+        atomic_fetch_sub(&call->principal->in_flight, 1);
+        call->counted = false;
+    }
+}
+
 bool call_may_wait(struct rpc_call *call)
 {
-    /* 2 contexts are the least: one may wait. */
-    unsigned half = call->rpc->config.settings->limits.contexts / 2;
-    unsigned quarter = (half + 1) / 2;
+    unsigned limit = call->rpc->config.settings->limits.waiting_calls;
+    struct rpc_exchange *exchange = call->exchange;
 
     if (call->waits) {
         return true;
     }
-    if (!count_up(&call->principal->waiting, quarter)) {
+    if (!count_up(&call->principal->waiting, limit - limit / 4)) {
         return false;
     }
-    if (!count_up(&call->rpc->waiting, half)) {
+    if (!count_up(&call->rpc->waiting, limit)) {
         atomic_fetch_sub(&call->principal->waiting, 1);
         return false;
     }
     call->waits = true;
-    return true;
-}
-
-static void end_wait(struct rpc_call *call)
-{
-    if (call->waits) {
-        atomic_fetch_sub(&call->rpc->waiting, 1);
-        atomic_fetch_sub(&call->principal->waiting, 1);
+    if (exchange->park != NULL && !exchange->park(exchange)) {
+        end_wait(call);
+        return false;
     }
+    uncount(call);
+    return true;
 }
 
 static void forget_kept(struct rpc_call *call)
@@ -238,9 +252,7 @@ void call_finish(struct rpc_call *call)
     keydir_job_free(call->job);
     forget_kept(call);
     end_wait(call);
-    if (call->counted) {
-        atomic_fetch_sub(&call->principal->in_flight, 1);
-    }
+    uncount(call);
     if (may_be_secret(call)) {
         arena_wipe(call->arena);
         if (call->scratch != NULL) {
@@ -268,6 +280,7 @@ void call_rewind(struct rpc_call *call)
     call->in_commit = false;
     call->stale = false;
     call->goes_slow = false;
+    call->wants_change = false;
     keydir_job_free(call->job);
     call->job = NULL;
 }
@@ -321,6 +334,80 @@ void call_submit_slow(struct rpc_call *call)
     }
 }
 
+/* Moves what a waiting read needs into an arena for little: there may be ten thousand of them.
+ * Where there is no memory for that, the call keeps what it has. */
+static void make_small(struct rpc_call *call)
+{
+    struct arena *arena = arena_create_small(CALL_MEMORY_MAX, CALL_SMALL);
+    ProtobufCAllocator allocator = record_allocator(arena);
+    Mxadm__V1__Request *envelope;
+    ProtobufCMessage *request;
+    const char *method;
+    const char *tag;
+
+    if (arena == NULL) {
+        return;
+    }
+    method = arena_strdup(arena, call->method);
+    tag = arena_strdup(arena, call->tag);
+    envelope = arena_alloc(arena, sizeof(*envelope));
+    request = protobuf_c_message_unpack(call->request->descriptor, &allocator,
+                                        call->envelope->message.len, call->envelope->message.data);
+    if (method == NULL || tag == NULL || envelope == NULL || request == NULL) {
+        arena_destroy(arena);
+        return;
+    }
+    mxadm__v1__request__init(envelope);
+    if (may_be_secret(call)) {
+        arena_wipe(call->arena);
+    }
+    arena_destroy(call->arena);
+    call->arena = arena;
+    call->method = method;
+    call->tag = tag;
+    call->envelope = envelope;
+    call->request = request;
+    call->small = true;
+}
+
+/* What a run has left is forgotten before the wait; false: the call may not wait, and is over. */
+static bool prepare_to_wait(struct rpc_call *call, const char *what)
+{
+    release_snapshot(call);
+    call_rewind(call);
+    if (!call_may_wait(call)) {
+        status_retry(&call->status, MX_RESOURCE_EXHAUSTED, "TOO_MANY_WAITING", RETRY_WAIT_MS,
+                     "too many calls wait for a %s already", what);
+        call_finish(call);
+        return false;
+    }
+    if (call->mark.block == NULL) {
+        make_small(call);
+        call->mark = arena_mark(call->arena);
+    }
+    arena_rewind(call->arena, &call->mark);
+    call_rewind(call); /* its status in the arena of now */
+    call->slow = false;
+    return true;
+}
+
+static void wait_for_revision(struct rpc_call *call)
+{
+    if (prepare_to_wait(call, "revision") && !waiter_park(call->rpc->waiter, call)) {
+        status_retry(&call->status, MX_RESOURCE_EXHAUSTED, "TOO_MANY_WAITING", RETRY_WAIT_MS,
+                     "too many calls wait for a revision already");
+        call_finish(call);
+    }
+}
+
+static void wait_for_changes(struct rpc_call *call)
+{
+    if (prepare_to_wait(call, "change")) {
+        call->has_waited = true;
+        waiter_watch(call->rpc->waiter, call);
+    }
+}
+
 void call_run_read(struct rpc_call *call)
 {
     struct rpc *rpc = call->rpc;
@@ -329,12 +416,7 @@ void call_run_read(struct rpc_call *call)
         call->snapshot = store_acquire(rpc->config.store);
     }
     if (call->min_revision > store_snapshot_revision(call->snapshot)) {
-        release_snapshot(call);
-        if (!call_may_wait(call) || !waiter_park(rpc->waiter, call)) {
-            status_retry(&call->status, MX_RESOURCE_EXHAUSTED, "TOO_MANY_WAITING", RETRY_QUEUE_MS,
-                         "too many calls wait for a revision already");
-            call_finish(call);
-        }
+        wait_for_revision(call);
         return;
     }
     call->model.view = store_snapshot_view(call->snapshot);
@@ -346,6 +428,10 @@ void call_run_read(struct rpc_call *call)
         call_submit_slow(call);
         return;
     }
+    if (call->wants_change && status_ok(&call->status)) {
+        wait_for_changes(call);
+        return;
+    }
     if (call_wants_keys(call)) {
         release_snapshot(call);
         call_wait_for_keys(call);
@@ -353,6 +439,21 @@ void call_run_read(struct rpc_call *call)
     }
     call->revision = store_snapshot_revision(call->snapshot);
     call_finish(call);
+}
+
+bool call_wait_for_changes(struct rpc_call *call, uint64_t after)
+{
+    if (atomic_load(&call->rpc->draining) || clock_mono_ms() >= call->wait_until_ms) {
+        return false;
+    }
+    call->wants_change = true;
+    call->wait_after = after;
+    return true;
+}
+
+uint64_t call_waited_after(const struct rpc_call *call)
+{
+    return call->has_waited ? call->wait_after : 0;
 }
 
 /* --------------------------------------------------------------- preparing */

@@ -157,6 +157,15 @@ bool call_history_next(struct rpc_call *call, struct call_change *change_out);
  * in memory, and it is run again from the start by a thread that may read it from the disk. */
 bool call_must_return(const struct rpc_call *call);
 
+/*
+ * For a handler that found nothing up to revision `after`, which is call_revision(): true, and it
+ * returns at once, to be run again from the start when there is a newer one, or when the caller has
+ * waited long enough. False: it has; the handler answers with what there is.
+ */
+bool call_wait_for_changes(struct rpc_call *call, uint64_t after);
+/* Up to where the runs before this one have looked; 0: this is the first. */
+uint64_t call_waited_after(const struct rpc_call *call);
+
 /* ------------------------------------------------------------------ server */
 
 struct call_server_info {

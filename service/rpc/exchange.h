@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -37,11 +38,21 @@ struct rpc_exchange {
     uint8_t *(*reserve)(struct rpc_exchange *exchange, size_t len);
     /* Sends what was reserved; the exchange is the transport's again. */
     void (*answer)(struct rpc_exchange *exchange);
+    /* The answer may take minutes: the transport is to serve another call in this one's place. Once
+     * at most, before `answer`, by any thread. False: it can't. NULL: nothing is to be done. */
+    bool (*park)(struct rpc_exchange *exchange);
+    /* Set by the transport when nobody is there any more to hear the answer of a parked one, before
+     * rpc_hung_up(). */
+    atomic_bool gone;
 };
 
 /* `request` is borrowed for the duration of the call. Never blocks: fit for an nng callback. */
 void rpc_receive(struct rpc *rpc, struct rpc_exchange *exchange, const uint8_t *request,
                  size_t len);
+
+/* Some parked exchanges are `gone`: they are answered soon, so that their places are free. Any
+ * thread. Never blocks. */
+void rpc_hung_up(struct rpc *rpc);
 
 /* The transport found itself unable to work (the canary's connection is never removed): health
  * says NOT_SERVING from now on. Any thread. */

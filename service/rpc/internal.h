@@ -30,6 +30,9 @@
 /* How long a client is asked to wait before it tries again, when nothing better is known. */
 #define RETRY_QUEUE_MS 50
 #define RETRY_DRAIN_MS 1000
+#define RETRY_WAIT_MS  1000
+/* First block of a call that waits: a request with its filters. */
+#define CALL_SMALL ((size_t) 1024)
 
 /* A run of the answer's message. */
 struct segment {
@@ -103,6 +106,14 @@ struct rpc_call {
     bool validate_only;
     uint64_t if_revision;
     uint64_t min_revision;
+
+    /* Of one that waits for changes. */
+    bool wants_change;      /* the handler left to be run again when there is one */
+    bool has_waited;        /* and it was */
+    uint64_t wait_after;    /* the revision it has looked up to */
+    int64_t wait_until_ms;  /* then it is run a last time, at or before the deadline */
+    bool small;             /* `arena` is one for little */
+    struct arena_mark mark; /* once it has waited: up to here the arena is filled by the request */
 
     struct status status;
     struct model model;
@@ -195,9 +206,9 @@ void call_add_segment(struct rpc_call *call, const uint8_t *data, size_t len);
 void call_rewind(struct rpc_call *call);
 /* Runs the handler on `model.view` (and draft), with the arena's escape set. */
 void call_handle(struct rpc_call *call);
-/* A call that waits for a revision or a key keeps one of the transport's contexts, for up to an
- * hour: at most half of them may be kept so, and a quarter by one principal, so that there are
- * always some to serve all others. False: no more may wait. Ends when the call does. */
+/* A call that is about to wait, for a revision, a change or a key, leaves its place to another;
+ * what it takes is memory. So limits.waiting_calls may wait, and of one principal three quarters of
+ * these. False: no more may. Ends when the call does. */
 bool call_may_wait(struct rpc_call *call);
 /* Into the writer's queue, or refused when that is full. */
 void call_submit_change(struct rpc_call *call);
@@ -263,6 +274,10 @@ struct waiter;
 MX_MUST_USE enum mx_code waiter_create(struct rpc *rpc, struct waiter **out, struct mx_error *err);
 /* Until the newest revision is at least call->min_revision, or its deadline. False: full. */
 bool waiter_park(struct waiter *waiter, struct rpc_call *call);
+/* Until there is a revision newer than call->wait_after, or call->wait_until_ms. */
+void waiter_watch(struct waiter *waiter, struct rpc_call *call);
+/* Ends the waiting of those whose client has gone. */
+void waiter_hung_up(struct waiter *waiter);
 /* Runs a read on the waiter's thread, soon. */
 void waiter_run(struct waiter *waiter, struct rpc_call *call);
 /* There may be a new revision, a new deadline, or a reason to end all waiting (draining). */

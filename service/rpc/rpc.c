@@ -172,6 +172,19 @@ static bool count_in(struct rpc_call *call)
 
 /* ----------------------------------------------------------------- options */
 
+/*
+ * A wait for changes ends at nine tenths of the time, so that the answer is there before the client
+ * gives up; on a grid of its thirty-second parts, so that the many that wait with the same timeout
+ * end together, and are not looked through for each.
+ */
+static void set_wait_until(struct rpc_call *call, int64_t timeout_ms)
+{
+    int64_t grid_ms = timeout_ms / 32 + 1;
+    int64_t until_ms = call->start_us / 1000 + timeout_ms * 9 / 10;
+
+    call->wait_until_ms = until_ms - until_ms % grid_ms;
+}
+
 static void read_timeout(struct rpc_call *call)
 {
     const Google__Protobuf__Duration *timeout = call->envelope->timeout;
@@ -190,6 +203,7 @@ static void read_timeout(struct rpc_call *call)
         }
     }
     call->deadline_ms = call->start_us / 1000 + ms;
+    set_wait_until(call, ms);
 }
 
 static bool is_metadata_key(const char *key)
@@ -348,6 +362,11 @@ bool rpc_is_serving(struct rpc *rpc)
 {
     return !atomic_load(&rpc->draining) && !atomic_load(&rpc->transport_failed) &&
            !atomic_load(&rpc->keydir_failed) && !store_is_read_only(rpc->config.store);
+}
+
+void rpc_hung_up(struct rpc *rpc)
+{
+    waiter_hung_up(rpc->waiter);
 }
 
 void rpc_transport_failed(struct rpc *rpc, const char *why)

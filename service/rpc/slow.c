@@ -40,7 +40,7 @@ bool slow_submit(struct slow *slow, struct rpc_call *call)
     bool room;
 
     (void) pthread_mutex_lock(&slow->lock);
-    room = slow->count < QUEUE_MAX;
+    room = slow->count < QUEUE_MAX && !slow->stopping;
     if (room) {
         append(slow, call);
     }

@@ -2,9 +2,15 @@
  * The waiter: the one thread on which calls wait, so that none waits in a
  * callback.
  *
- * Parked here are reads that want a newer revision than there is. It also runs
- * reads that waited for a key, ends waits for keys at their deadline, and lets
- * go of snapshots that page tokens no longer need.
+ * Parked here are reads that want a newer revision than there is, and those
+ * that follow the changes and have seen all. It also runs reads that waited for
+ * a key, ends waits for keys at their deadline, and lets go of snapshots that
+ * page tokens no longer need.
+ *
+ * Those that follow are *watching* until there is a revision that they have not
+ * seen; then all are *waking*, and looked at in small portions, so that ten
+ * thousand of them keep nobody else waiting: a look answers a call, or finds
+ * nothing in the change for its filter, and it is watching again.
  */
 #include "base/clock.h"
 #include "rpc/internal.h"
@@ -15,6 +21,14 @@
 /* Page tokens expire by the minute; looking every few seconds is exact enough. */
 #define TICK_MS 5000
 
+/* Calls woken between two looks at the others. */
+#define WAKE_STEP 64
+
+struct call_list {
+    struct rpc_call *first;
+    struct rpc_call **end;
+};
+
 struct waiter {
     struct rpc *rpc;
     pthread_t thread;
@@ -22,10 +36,20 @@ struct waiter {
     pthread_cond_t wake;
     struct rpc_call *parked; /* protected by lock, as all below */
     unsigned parked_count;
+    struct call_list watching;
+    struct call_list waking;
+    int64_t watching_until_ms; /* the first of the watching is over */
+    uint64_t watched;          /* the revision that the watching have seen, or were woken for */
+    bool hung_up;              /* some clients have */
     struct rpc_call *ready;
     bool poked;
     bool stopping;
 };
+
+static bool is_gone(const struct rpc_call *call)
+{
+    return atomic_load(&call->exchange->gone);
+}
 
 bool waiter_park(struct waiter *waiter, struct rpc_call *call)
 {
@@ -42,6 +66,68 @@ bool waiter_park(struct waiter *waiter, struct rpc_call *call)
     }
     (void) pthread_mutex_unlock(&waiter->lock);
     return room;
+}
+
+static void list_init(struct call_list *list)
+{
+    list->first = NULL;
+    list->end = &list->first;
+}
+
+static void list_append(struct call_list *list, struct rpc_call *call)
+{
+    call->next = NULL;
+    *list->end = call;
+    list->end = &call->next;
+}
+
+static void list_move(struct call_list *to, struct call_list *from)
+{
+    if (from->first != NULL) {
+        *to->end = from->first;
+        to->end = from->end;
+        list_init(from);
+    }
+}
+
+static void poke(struct waiter *waiter)
+{
+    waiter->poked = true;
+    (void) pthread_cond_signal(&waiter->wake);
+}
+
+/* With the lock. */
+static void watch(struct waiter *waiter, struct rpc_call *call)
+{
+    list_append(&waiter->watching, call);
+    if (call->wait_until_ms < waiter->watching_until_ms) {
+        waiter->watching_until_ms = call->wait_until_ms;
+        poke(waiter);
+    }
+    if (call->wait_after < waiter->watched) {
+        waiter->watched = call->wait_after; /* it came after the others were woken for it */
+        poke(waiter);
+    }
+    if (is_gone(call)) {
+        waiter->hung_up = true; /* and before it was here to be found */
+        poke(waiter);
+    }
+}
+
+void waiter_watch(struct waiter *waiter, struct rpc_call *call)
+{
+    (void) pthread_mutex_lock(&waiter->lock);
+    watch(waiter, call);
+    (void) pthread_mutex_unlock(&waiter->lock);
+}
+
+void waiter_hung_up(struct waiter *waiter)
+{
+    (void) pthread_mutex_lock(&waiter->lock);
+    waiter->hung_up = true;
+    waiter->poked = true;
+    (void) pthread_cond_signal(&waiter->wake);
+    (void) pthread_mutex_unlock(&waiter->lock);
 }
 
 void waiter_run(struct waiter *waiter, struct rpc_call *call)
@@ -73,7 +159,7 @@ static struct rpc_call *take_due(struct waiter *waiter, int64_t now, int64_t *de
     while (*link != NULL) {
         struct rpc_call *call = *link;
 
-        if (all || call->min_revision <= revision || call->deadline_ms <= now) {
+        if (all || call->min_revision <= revision || call->deadline_ms <= now || is_gone(call)) {
             *link = call->next;
             waiter->parked_count--;
             call->next = due;
@@ -97,10 +183,21 @@ static void run_read(struct rpc_call *call)
     }
 }
 
+/* There is nobody to answer: the words are for the log. */
+static void end_gone(struct rpc_call *call)
+{
+    status_fail(&call->status, MX_CANCELLED, "CLIENT_GONE", "the client hung up while it waited");
+    call_finish(call);
+}
+
 static void end_wait(struct rpc_call *call)
 {
     struct rpc *rpc = call->rpc;
 
+    if (is_gone(call)) {
+        end_gone(call);
+        return;
+    }
     if (call->min_revision <= store_revision(rpc->config.store)) {
         run_read(call);
         return;
@@ -126,6 +223,57 @@ static void run_list(struct rpc_call *list, void (*run)(struct rpc_call *call))
     }
 }
 
+/* -------------------------------------------------------------- watching */
+
+/* Whether the watching have a reason to be looked at; then they are waking. With the lock. */
+static void wake_watching(struct waiter *waiter, int64_t now)
+{
+    uint64_t revision = store_revision(waiter->rpc->config.store);
+
+    if (revision > waiter->watched || waiter->hung_up || now >= waiter->watching_until_ms ||
+        atomic_load(&waiter->rpc->draining)) {
+        waiter->watched = revision;
+        waiter->hung_up = false;
+        waiter->watching_until_ms = INT64_MAX;
+        list_move(&waiter->waking, &waiter->watching);
+    }
+}
+
+/* A portion of the waking. With the lock. */
+static struct rpc_call *take_waking(struct waiter *waiter)
+{
+    struct rpc_call *taken = waiter->waking.first;
+    struct rpc_call **link = &waiter->waking.first;
+
+    for (unsigned i = 0; i < WAKE_STEP && *link != NULL; i++) {
+        link = &(*link)->next;
+    }
+    waiter->waking.first = *link;
+    *link = NULL;
+    if (waiter->waking.first == NULL) {
+        list_init(&waiter->waking);
+    } else {
+        waiter->poked = true;
+    }
+    return taken;
+}
+
+static void look_at_watching(struct rpc_call *call)
+{
+    struct rpc *rpc = call->rpc;
+
+    if (is_gone(call)) {
+        end_gone(call);
+    } else if (call->wait_after < store_revision(rpc->config.store) ||
+               call->wait_until_ms <= clock_mono_ms() || atomic_load(&rpc->draining)) {
+        run_read(call);
+    } else {
+        (void) pthread_mutex_lock(&rpc->waiter->lock);
+        watch(rpc->waiter, call);
+        (void) pthread_mutex_unlock(&rpc->waiter->lock);
+    }
+}
+
 /* One round with the lock held at begin and end; returns when to look again. */
 static int64_t round_of(struct waiter *waiter)
 {
@@ -133,17 +281,22 @@ static int64_t round_of(struct waiter *waiter)
     int64_t deadline = now + TICK_MS;
     struct rpc_call *ready = waiter->ready;
     struct rpc_call *due = take_due(waiter, now, &deadline);
+    struct rpc_call *waking;
     int64_t keys;
 
     waiter->ready = NULL;
     waiter->poked = false;
+    wake_watching(waiter, now);
+    waking = take_waking(waiter);
     (void) pthread_mutex_unlock(&waiter->lock);
     run_list(ready, run_read);
     run_list(due, end_wait);
+    run_list(waking, look_at_watching);
     keys = key_pool_expire(waiter->rpc->config.pool,
                            atomic_load(&waiter->rpc->draining) ? INT64_MAX - 1 : now);
     pages_expire(waiter->rpc->pages);
     (void) pthread_mutex_lock(&waiter->lock);
+    deadline = waiter->watching_until_ms < deadline ? waiter->watching_until_ms : deadline;
     return keys < deadline ? keys : deadline;
 }
 
@@ -153,7 +306,8 @@ static void *waiter_main(void *argument)
     int64_t until_ms = 0;
 
     (void) pthread_mutex_lock(&waiter->lock);
-    while (!waiter->stopping || waiter->ready != NULL || waiter->parked != NULL) {
+    while (!waiter->stopping || waiter->ready != NULL || waiter->parked != NULL ||
+           waiter->watching.first != NULL || waiter->waking.first != NULL) {
         struct timespec until;
 
         if (!waiter->poked && clock_mono_ms() < until_ms) {
@@ -184,6 +338,9 @@ enum mx_code waiter_create(struct rpc *rpc, struct waiter **out, struct mx_error
         return mx_fail(err, MX_RESOURCE_EXHAUSTED, "out of memory for the waiter");
     }
     waiter->rpc = rpc;
+    waiter->watching_until_ms = INT64_MAX;
+    list_init(&waiter->watching);
+    list_init(&waiter->waking);
     (void) pthread_mutex_init(&waiter->lock, NULL);
     clock_cond_init(&waiter->wake);
     if (pthread_create(&waiter->thread, NULL, waiter_main, waiter) != 0) {

@@ -281,6 +281,9 @@ static const struct settings_key daemon_keys[] = {
     /* A wait holds no thread, only its request. */
     { "limits.waiting_reads", UNSIGNED(limits.waiting_reads, 0, 1000000), .fallback = "4096",
       .meaning = "reads waiting for a revision" },
+    /* Each takes about 4 KiB, its part of nng included: 40 MB in all. */
+    { "limits.waiting_calls", UNSIGNED(limits.waiting_calls, 0, 1000000), .fallback = "10000",
+      .meaning = "calls waiting for a revision, a change or a key" },
     /* Each keeps the records alive that were changed since: many would keep them all. */
     { "limits.pinned_lists", UNSIGNED(limits.pinned_lists, 1, 4096), .fallback = "64",
       .meaning = "snapshots kept for the next pages of lists" },

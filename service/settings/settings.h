@@ -106,6 +106,7 @@ struct settings {
         int64_t idle_timeout_ms; /* a connection without a call is closed */
         bool one_processor;      /* keep the transport's threads to one */
         unsigned waiting_reads;  /* reads waiting for a revision */
+        unsigned waiting_calls;  /* all that wait: for a revision, a change, a key */
         unsigned pinned_lists;   /* snapshots kept for page tokens */
     } limits;
 

@@ -29,7 +29,7 @@ static void start(void)
         .keys = "  waiters_max: 0\n"
                 "  rsa2048: { low: 2, high: 2 }\n"
                 "  ed25519: { low: 4, high: 8 }\n",
-        .limits = "  waiting_reads: 0\n",
+        .limits = "  waiting_calls: 0\n",
     };
 
     const struct reply *reply;

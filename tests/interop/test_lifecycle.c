@@ -316,6 +316,7 @@ static void settings_at_their_limits_start(void **state)
                      "keys: {threads: 64, waiters_max: 65536, rsa2048: {low: 0, high: 0}}\n"
                      "limits: {contexts: 4096, in_flight_per_principal: 4095, group: 4096,"
                      " change_queue: 65536, pinned_lists: 4096, waiting_reads: 1000000,"
+                     " waiting_calls: 1000000,"
                      " message_bytes: 64MiB}\n");
     daemon_start(&daemon_one);
     add_domain(&daemon_one, "example.org", "alice");

@@ -227,6 +227,23 @@ static void history_is_the_same_from_memory_and_from_the_backend(void **state)
     assert_int_equal(page_through(0, "50"), 122); /* from both */
 }
 
+#define MANY 200
+
+static void add_many_addresses(int from)
+{
+    struct pending *pending[MANY];
+
+    for (int i = 0; i < MANY; i++) {
+        pending[i] =
+            ask_later(fx, i % 2 == 0 ? &root : &admin, NULL, "AddressAdd", "account", "bulk",
+                      "address", fixture_text(fx, "a%060d@example.org", from + i), NULL);
+    }
+    for (int i = 0; i < MANY; i++) {
+        OK(await(pending[i]));
+    }
+    fixture_forget(fx);
+}
+
 static void a_change_larger_than_a_page_comes_in_parts(void **state)
 {
     uint64_t revision;
@@ -238,12 +255,8 @@ static void a_change_larger_than_a_page_comes_in_parts(void **state)
     (void) state;
     add_domain(fx, "example.org", "alice");
     add_account("bulk");
-    for (int i = 0; i < 6000; i++) {
-        OK(ask(fx, &root, "AddressAdd", "account", "bulk", "address",
-               fixture_text(fx, "a%060d@example.org", i), NULL));
-        if (i % 500 == 0) {
-            fixture_forget(fx);
-        }
+    for (int i = 0; i < 6000; i += MANY) {
+        add_many_addresses(i);
     }
     revision = fixture_revision(fx);
     OK(ask(fx, &root, "AccountRemove", "account", "bulk", NULL));
@@ -391,6 +404,155 @@ static void damaged_history_is_data_loss_and_no_wrong_answer(void **state)
     REFUSED(ask(fx, &viewer, "ChangeList", NULL), DATA_LOSS, "HISTORY_DAMAGED");
 }
 
+/* ------------------------------------------------------------------ waiting */
+
+static const struct options patient = { .timeout_ms = 3600 * 1000 };
+
+static struct pending *follow(const struct rpc_peer *peer, uint64_t after, const char *field,
+                              const char *value)
+{
+    return ask_later(fx, peer, &patient, "ChangeList", "wait", "1", "after_revision", number(after),
+                     field, value, NULL);
+}
+
+static const Mxadm__V1__ChangeListResponse *changes_of(struct pending *pending)
+{
+    return OK(await(pending))->message;
+}
+
+static void who_waits_is_answered_by_the_next_change(void **state)
+{
+    const Mxadm__V1__ChangeListResponse *changes;
+    struct pending *waiting;
+
+    (void) state;
+    add_domain(fx, "example.org", "alice");
+    waiting = follow(&viewer, 1, NULL, NULL);
+    assert_false(is_answered(waiting));
+    add_account("bob");
+    changes = changes_of(waiting);
+    assert_int_equal(changes->n_changes, 1);
+    assert_int_equal(changes->changes[0]->revision, 2);
+    assert_int_equal(changes->revision, 2);
+    /* What is there is not waited for. */
+    assert_int_equal(changes_of(follow(&viewer, 0, NULL, NULL))->n_changes, 2);
+}
+
+static void a_filter_is_waited_for_over_changes_that_it_leaves_out(void **state)
+{
+    const Mxadm__V1__ChangeListResponse *changes;
+    struct pending *waiting[3];
+
+    (void) state;
+    add_domain(fx, "example.org", "alice");
+    add_domain(fx, "example.net", "carol");
+    waiting[0] = follow(&viewer, 0, "account", "bob");
+    waiting[1] = follow(&viewer, 1, "domain", "own.example");
+    waiting[2] = follow(&scoped, 2, NULL, NULL);
+    for (int i = 0; i < 50; i++) {
+        OK(ask(fx, &root, "AddressAdd", "account", "carol", "address",
+               fixture_text(fx, "carol%d@example.net", i), NULL));
+        /* Each has gone over it when this is answered or waits. */
+        assert_false(is_answered(waiting[0]));
+        assert_false(is_answered(waiting[1]));
+        assert_false(is_answered(waiting[2]));
+    }
+    add_account("bob");
+    changes = changes_of(waiting[0]);
+    assert_int_equal(changes->n_changes, 1);
+    assert_int_equal(changes->changes[0]->revision, 53);
+    assert_int_equal(changes->changes[0]->n_records, 2);
+    changes = changes_of(waiting[2]);
+    assert_int_equal(changes->n_changes, 1);
+    assert_int_equal(changes->changes[0]->n_records, 1);
+    assert_false(is_answered(waiting[1]));
+    add_domain(fx, "own.example", "dave");
+    assert_int_equal(changes_of(waiting[1])->revision, 54);
+}
+
+static void a_wait_ends_before_its_deadline_with_an_empty_list(void **state)
+{
+    const struct options options = { .timeout_ms = 200 };
+    const Mxadm__V1__ChangeListResponse *changes;
+
+    (void) state;
+    add_domain(fx, "example.org", "alice");
+    add_account("bob");
+    changes = OK(ask_with(fx, &viewer, &options, "ChangeList", "wait", "1", "domain",
+                          "nowhere.example", NULL))
+                  ->message;
+    assert_int_equal(changes->n_changes, 0);
+    assert_int_equal(changes->revision, 2); /* how far it speaks */
+}
+
+static void who_waits_when_the_server_stops_hears_how_far_it_got(void **state)
+{
+    struct pending *waiting;
+
+    (void) state;
+    add_domain(fx, "example.org", "alice");
+    waiting = follow(&viewer, 0, "domain", "nowhere.example");
+    fixture_restart(fx);
+    assert_int_equal(changes_of(waiting)->n_changes, 0);
+    assert_int_equal(changes_of(waiting)->revision, 1);
+    /* What it would find now has to come from the backend before it waits. */
+    waiting = follow(&viewer, 0, "domain", "example.net");
+    add_domain(fx, "example.net", "carol");
+    assert_int_equal(changes_of(waiting)->changes[0]->revision, 2);
+}
+
+static void a_client_that_hung_up_gives_its_place_back(void **state)
+{
+    static const struct fixture_options options = { .limits = "  waiting_calls: 2\n" };
+    const struct options revision = { .timeout_ms = 3600 * 1000, .min_revision = 1000 };
+    struct pending *waiting[2];
+
+    (void) state;
+    (void) begin(&options);
+    for (int i = 0; i < 10; i++) {
+        waiting[0] = follow(&viewer, 0, NULL, NULL);
+        waiting[1] = ask_later(fx, &root, &revision, "ServerInfo", NULL);
+        REFUSED(await(follow(&loopback, 0, NULL, NULL)), RESOURCE_EXHAUSTED, "TOO_MANY_WAITING");
+        hang_up(waiting[0]);
+        hang_up(waiting[1]);
+        REFUSED(await(waiting[0]), CANCELLED, "CLIENT_GONE");
+        REFUSED(await(waiting[1]), CANCELLED, "CLIENT_GONE");
+    }
+}
+
+#define THOUSANDS 6000
+
+static void thousands_wait_and_one_change_answers_all(void **state)
+{
+    static struct pending *waiting[THOUSANDS];
+    static const struct rpc_peer *const peers[] = { &viewer, &root, &admin };
+
+    (void) state;
+    add_domain(fx, "example.org", "alice");
+    for (uint64_t round = 1; round <= 2; round++) {
+        for (int i = 0; i < THOUSANDS; i++) {
+            waiting[i] = follow(peers[i % 3], round, i % 2 == 0 ? "account" : NULL, "bob");
+        }
+        /* All others are served, though no principal may have more than 192 calls in work. */
+        for (int i = 0; i < 100; i++) {
+            OK(ask(fx, peers[i % 3], "DomainGet", "domain", "example.org", NULL));
+        }
+        for (int i = 0; i < THOUSANDS; i++) {
+            assert_false(is_answered(waiting[i]));
+        }
+        if (round == 1) {
+            add_account("bob");
+        } else {
+            OK(ask(fx, &root, "AddressAdd", "account", "bob", "address",
+                   fixture_text(fx, "bob%d@example.org", (int) round), NULL));
+        }
+        for (int i = 0; i < THOUSANDS; i++) {
+            assert_int_equal(changes_of(waiting[i])->n_changes, 1);
+            assert_int_equal(changes_of(waiting[i])->revision, round + 1);
+        }
+    }
+}
+
 #define CASE(name)   cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define SQLITE(name) cmocka_unit_test_setup_teardown(name, setup_sqlite, teardown)
 
@@ -410,6 +572,13 @@ int main(void)
         CASE(a_revision_that_is_not_there_yet_is_unknown),
         CASE(what_is_wrong_with_a_filter_is_said),
         CASE(damaged_history_is_data_loss_and_no_wrong_answer),
+        CASE(who_waits_is_answered_by_the_next_change),
+        CASE(a_filter_is_waited_for_over_changes_that_it_leaves_out),
+        CASE(a_wait_ends_before_its_deadline_with_an_empty_list),
+        CASE(who_waits_when_the_server_stops_hears_how_far_it_got),
+        SQLITE(who_waits_when_the_server_stops_hears_how_far_it_got),
+        cmocka_unit_test_teardown(a_client_that_hung_up_gives_its_place_back, teardown),
+        CASE(thousands_wait_and_one_change_answers_all),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -168,33 +168,45 @@ static void one_principal_can_not_take_all_places(void **state)
     OK(await(add_later(&root, "three")));
 }
 
-/* Of 8 contexts: 4 may wait, 2 of them for one principal. */
-static void those_that_wait_leave_contexts_to_the_others(void **state)
+/* 4 may wait, 3 of them for one principal. They count neither as calls in work. */
+static void so_many_calls_may_wait_and_not_all_of_one_principal(void **state)
 {
     const struct options patient = { .timeout_ms = 3600 * 1000, .min_revision = UINT64_MAX };
-    static const struct rpc_peer *const callers[] = { &viewer, &root };
+    const struct options follows = { .timeout_ms = 3600 * 1000 };
     struct pending *waiting[4];
+    const char *newest;
 
     (void) state;
-    begin("  contexts: 8\n  in_flight_per_principal: 7\n", NULL);
+    begin("  waiting_calls: 4\n  in_flight_per_principal: 2\n", NULL);
+    newest = fixture_text(fx, "%llu", (unsigned long long) fixture_revision(fx));
     for (int round = 0; round < 2; round++) {
-        for (int i = 0; i < 4; i++) {
-            waiting[i] = ask_later(fx, callers[i / 2], &patient, "ServerInfo", NULL);
-            assert_false(is_answered(waiting[i]));
-            if (i % 2 == 1) {
-                REFUSED(ask_with(fx, callers[i / 2], &patient, "ServerInfo", NULL),
+        const struct reply *reply;
+
+        waiting[0] = ask_later(fx, &viewer, &patient, "ServerInfo", NULL);
+        waiting[1] = ask_later(fx, &viewer, &follows, "ChangeList", "after_revision", newest,
+                               "wait", "1", NULL);
+        waiting[2] = ask_later(fx, &viewer, &patient, "ServerInfo", NULL);
+        reply = REFUSED(ask_with(fx, &viewer, &follows, "ChangeList", "after_revision", newest,
+                                 "wait", "1", NULL),
                         RESOURCE_EXHAUSTED, "TOO_MANY_WAITING");
-            }
-        }
+        assert_non_null(reply->envelope->status->retry_info);
+        waiting[3] = ask_later(fx, &root, &patient, "ServerInfo", NULL);
+        REFUSED(ask_with(fx, &root, &patient, "ServerInfo", NULL), RESOURCE_EXHAUSTED,
+                "TOO_MANY_WAITING");
         REFUSED(ask_with(fx, &loopback, &patient, "ServerInfo", NULL), RESOURCE_EXHAUSTED,
                 "TOO_MANY_WAITING");
+        for (int i = 0; i < 4; i++) {
+            assert_false(is_answered(waiting[i]));
+        }
+        OK(ask(fx, &viewer, "ServerInfo", NULL));
         OK(ask(fx, &loopback, "ServerInfo", NULL));
         /* Who asks whether the server is well need not wait, role or not. */
         OK(ask_with(fx, &stranger, &patient, "grpc.health.v1.Health/Check", NULL));
         fixture_restart(fx);
-        for (int i = 0; i < 4; i++) {
-            REFUSED(await(waiting[i]), UNAVAILABLE, "DRAINING");
-        }
+        REFUSED(await(waiting[0]), UNAVAILABLE, "DRAINING");
+        OK(await(waiting[1])); /* and says how far it has looked */
+        REFUSED(await(waiting[2]), UNAVAILABLE, "DRAINING");
+        REFUSED(await(waiting[3]), UNAVAILABLE, "DRAINING");
     }
 }
 
@@ -441,7 +453,7 @@ int main(void)
         CASE(what_is_refused_within_a_group_leaves_the_others_alone),
         CASE(beyond_the_queue_a_change_is_refused_and_told_when_to_come_again),
         CASE(one_principal_can_not_take_all_places),
-        CASE(those_that_wait_leave_contexts_to_the_others),
+        CASE(so_many_calls_may_wait_and_not_all_of_one_principal),
         CASE(who_has_waited_gives_the_place_back),
         CASE(not_more_calls_wait_for_keys_than_the_setting_says),
         CASE(a_large_answer_is_cut_into_pages_below_what_a_client_accepts),

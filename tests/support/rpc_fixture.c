@@ -282,6 +282,12 @@ static void answer(struct rpc_exchange *exchange)
     (void) pthread_mutex_unlock(&pending->fixture->lock);
 }
 
+void hang_up(struct pending *pending)
+{
+    atomic_store(&pending->exchange.gone, true);
+    rpc_hung_up(fixture_rpc(pending->fixture));
+}
+
 static const ProtobufCMethodDescriptor *find_method(const char *method)
 {
     const char *slash = strrchr(method, '/');

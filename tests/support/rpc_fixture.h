@@ -101,6 +101,8 @@ struct pending *ask_later(struct fixture *fixture, const struct rpc_peer *peer,
     __attribute__((sentinel));
 const struct reply *await(struct pending *pending);
 bool is_answered(struct pending *pending);
+/* The client of a call that waits goes away; its answer, which nobody hears, can be awaited. */
+void hang_up(struct pending *pending);
 
 /* A call within a batch, with pairs as above; the fixture's. */
 Mxadm__V1__BatchCall *batch_call(struct fixture *fixture, const char *method, ...)

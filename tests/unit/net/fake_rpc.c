@@ -25,6 +25,11 @@ struct rpc {
     bool has_failed;
 };
 
+static bool is_gone(const struct call *call)
+{
+    return atomic_load(&call->exchange->gone);
+}
+
 static void echo(struct rpc_exchange *exchange, const void *data, size_t len)
 {
     uint8_t *answer = exchange->reserve(exchange, len);
@@ -97,7 +102,7 @@ static void keep(struct rpc *rpc, struct rpc_exchange *exchange, const uint8_t *
 
     call->next = *list;
     *list = call;
-    rpc->held_count += request[0] == 'h' ? 1 : 0;
+    rpc->held_count += request[0] == 'l' ? 0 : 1;
     (void) pthread_cond_broadcast(&rpc->changed);
     (void) pthread_mutex_unlock(&rpc->lock);
 }
@@ -109,6 +114,11 @@ void rpc_receive(struct rpc *rpc, struct rpc_exchange *exchange, const uint8_t *
     switch (len > 0 ? request[0] : 'e') {
     case 'l':
     case 'h':
+    case 'p':
+        if (request[0] == 'p' && !exchange->park(exchange)) {
+            echo(exchange, "full", 4);
+            break;
+        }
         keep(rpc, exchange, request, len);
         break;
     case 'b':
@@ -124,6 +134,27 @@ void rpc_receive(struct rpc *rpc, struct rpc_exchange *exchange, const uint8_t *
         echo(exchange, request, len);
         break;
     }
+}
+
+void rpc_hung_up(struct rpc *rpc)
+{
+    struct call *gone = NULL;
+
+    (void) pthread_mutex_lock(&rpc->lock);
+    for (struct call **link = &rpc->held; *link != NULL;) {
+        struct call *call = *link;
+
+        if (!is_gone(call)) {
+            link = &call->next;
+            continue;
+        }
+        *link = call->next;
+        call->next = gone;
+        gone = call;
+        rpc->held_count--;
+    }
+    (void) pthread_mutex_unlock(&rpc->lock);
+    (void) answer_all(gone);
 }
 
 void rpc_transport_failed(struct rpc *rpc, const char *why)

@@ -4,6 +4,8 @@
  *   'e'  echoes it
  *   'l'  echoes it later, from a thread of its own
  *   'h'  holds it until fake_rpc_release()
+ *   'p'  the same, parked; one whose client has gone is answered by rpc_hung_up(). "full" if the
+ *        transport can't
  *   'b'  answers a megabyte
  *   'x'  answers without having reserved anything, as if out of memory
  *   'w'  answers with the peer (struct rpc_peer)

@@ -111,14 +111,19 @@ bool rig_wait_connections(struct rig *rig, unsigned count)
     return rig_counts(rig).connections == count;
 }
 
-bool rig_wait_no_calls(struct rig *rig)
+bool rig_wait_calls(struct rig *rig, unsigned count)
 {
     int64_t deadline_ms = clock_mono_ms() + PATIENCE_MS;
 
-    while (rig_counts(rig).calls != 0 && clock_mono_ms() < deadline_ms) {
+    while (rig_counts(rig).calls != count && clock_mono_ms() < deadline_ms) {
         pause_shortly();
     }
-    return rig_counts(rig).calls == 0;
+    return rig_counts(rig).calls == count;
+}
+
+bool rig_wait_no_calls(struct rig *rig)
+{
+    return rig_wait_calls(rig, 0);
 }
 
 bool rig_wait_canaries(struct rig *rig, uint64_t count)

@@ -38,8 +38,10 @@ void rig_remove_directory(struct rig *rig);
 
 struct server_counts rig_counts(struct rig *rig);
 
-/* Poll until so many connections are left, no call is in work; false: not in time. */
+/* Poll until so many connections are left, so many calls or none are in work; false: not in time.
+ */
 bool rig_wait_connections(struct rig *rig, unsigned count);
+bool rig_wait_calls(struct rig *rig, unsigned count);
 bool rig_wait_no_calls(struct rig *rig);
 
 /* Polls until the canary has come home so often; false: not in time. */

@@ -452,6 +452,98 @@ static void a_call_that_waits_for_a_worker_is_no_idleness(void **state)
     rig_fini(&rig);
 }
 
+/* A call that waits leaves its worker's place to another: 2 serve, whatever waits. */
+static void calls_that_wait_keep_no_worker_from_the_others(void **state)
+{
+    enum { WAITING = 500 };
+    struct rig rig;
+    char text[8] = "";
+    uint32_t id;
+
+    (void) state;
+    rig_init(&rig);
+    rig.settings.limits.contexts = 2;
+    rig.settings.limits.waiting_calls = WAITING;
+    rig_start(&rig);
+    struct raw patient = raw_open(rig_url(&rig, RIG_IPC));
+    struct raw other = raw_open(rig_url(&rig, RIG_TCP));
+
+    /* More than once: those that have rested serve again. */
+    for (int round = 0; round < 3; round++) {
+        for (uint32_t i = 0; i < WAITING; i++) {
+            assert_true(raw_send(&patient, i, "park", 4));
+        }
+        assert_true(fake_rpc_wait_held(rig.rpc, WAITING));
+        assert_true(raw_echoes(&other, "echo") && raw_echoes(&other, "later"));
+        assert_true(raw_send(&other, 1, "park", 4));
+        assert_int_equal(raw_receive(&other, &id, text, sizeof(text) - 1), 4);
+        assert_string_equal(text, "full");
+        assert_true(raw_echoes(&other, "echo"));
+        assert_int_equal(fake_rpc_release(rig.rpc), WAITING);
+        for (uint32_t i = 0; i < WAITING; i++) {
+            assert_int_equal(raw_receive(&patient, &id, text, sizeof(text) - 1), 4);
+            assert_string_equal(text, "park");
+        }
+        assert_true(rig_wait_no_calls(&rig));
+    }
+    assert_true(raw_echoes(&patient, "echo"));
+    raw_close(&patient);
+    raw_close(&other);
+    rig_fini(&rig);
+}
+
+static void a_client_that_hangs_up_gives_the_places_of_its_waiting_calls_back(void **state)
+{
+    struct rig rig;
+
+    (void) state;
+    rig_init(&rig);
+    rig.settings.limits.contexts = 2;
+    rig.settings.limits.waiting_calls = 20;
+    rig_start(&rig);
+    struct raw stays = raw_open(rig_url(&rig, RIG_IPC));
+
+    assert_true(raw_send(&stays, 1, "park", 4));
+    for (int url = 0; url < RIG_URLS; url++) {
+        struct raw leaves = raw_open(rig_url(&rig, url));
+
+        for (uint32_t i = 0; i < 19; i++) {
+            assert_true(raw_send(&leaves, i, "park", 4));
+        }
+        assert_true(fake_rpc_wait_held(rig.rpc, 20));
+        raw_close(&leaves);
+        assert_true(rig_wait_connections(&rig, 1));
+        assert_true(rig_wait_calls(&rig, 1));
+    }
+    assert_int_equal(fake_rpc_release(rig.rpc), 1);
+    raw_close(&stays);
+    rig_fini(&rig);
+}
+
+static void stopping_does_not_wait_for_calls_that_wait(void **state)
+{
+    struct rig rig;
+
+    (void) state;
+    rig_init(&rig);
+    rig.settings.limits.waiting_calls = 100;
+    rig_start(&rig);
+    struct raw client = raw_open(rig_url(&rig, RIG_TCP));
+
+    for (uint32_t i = 0; i < 100; i++) {
+        assert_true(raw_send(&client, i, "park", 4));
+    }
+    assert_true(fake_rpc_wait_held(rig.rpc, 100));
+    assert_true(server_stop(rig.server));
+    assert_true(raw_is_closed(&client));
+    raw_close(&client);
+    assert_int_equal(fake_rpc_release(rig.rpc), 100);
+    assert_int_equal(rig_counts(&rig).calls, 0);
+    server_destroy(rig.server);
+    rig.server = NULL;
+    rig_fini(&rig);
+}
+
 static void clients_gone_before_the_hello_do_not_deafen_the_listener(void **state)
 {
     enum { CONNECTS = 5000 };
@@ -871,6 +963,9 @@ int main(void)
         cmocka_unit_test(tcp_beyond_loopback_is_served_when_the_settings_allow_it),
         cmocka_unit_test(the_limit_of_open_files_is_raised_to_what_connections_need),
         cmocka_unit_test(stopping_does_not_wait_for_calls_in_work),
+        cmocka_unit_test(stopping_does_not_wait_for_calls_that_wait),
+        cmocka_unit_test(calls_that_wait_keep_no_worker_from_the_others),
+        cmocka_unit_test(a_client_that_hangs_up_gives_the_places_of_its_waiting_calls_back),
         cmocka_unit_test(draining_waits_for_the_calls_that_came_before),
         cmocka_unit_test(the_canary_notices_that_connections_are_not_removed_any_more),
         /* Last: leaves what is left of a server behind. */
