@@ -7,6 +7,7 @@
 #include "model/config.h"
 #include "model/dkim.h"
 #include "model/domain.h"
+#include "model/tls_key.h"
 #include "mxadm/internal/v1/store.pb-c.h"
 
 #include <string.h>
@@ -386,6 +387,7 @@ static void check_account_record(struct check *check, const Mxadm__V1__Account *
 
 static void check_tls_record(struct check *check, const Mxadm__V1__TlsPublicKey *key)
 {
+    (void) tls_key_check(&check->model, key, "");
     check_text(check, "fingerprint", key->fingerprint, check->parts[0]);
     check_account_exists(check, "account", key->account);
     (void) check_login(check, "login_address", key->login_address, key->account);
@@ -708,12 +710,9 @@ struct index_walk {
 static void check_indexed(void *context, const struct record_key *derived)
 {
     struct index_walk *index = context;
-    struct store_entry entry;
-    struct store_cursor cursor;
+    struct slice value;
 
-    store_cursor_init(&cursor, index->walk->model->view, record_slice(derived),
-                      record_slice(derived), false);
-    if (!store_cursor_next(&cursor, &entry) || entry.key.len != derived->len || entry.durable) {
+    if (!store_get(index->walk->model->view, record_slice(derived), &value)) {
         say_of(index->walk, record_slice(derived), "", "is missing in its index");
     }
 }

@@ -459,6 +459,77 @@ static void a_report_address_is_respelled_with_its_domain(void **state)
     OK(SAVE("example.org", "dmarc.localpart", "domain.dmarc.localpart", "dmarcreports"));
 }
 
+/* ------------------------------------------------------------------- aliases */
+
+/* The only member of an alias. */
+static const Mxadm__V1__AliasMember *member(const char *alias)
+{
+    const struct reply *reply = OK(ask(fx, &viewer, "AliasList", "members_of", alias, NULL));
+    const Mxadm__V1__AliasListResponse *response = reply->message;
+
+    assert_int_equal(response->n_members, 1);
+    return response->members[0];
+}
+
+static void members_follow_the_account_of_a_report_address_and_hold_it(void **state)
+{
+    const struct reply *reply;
+
+    (void) state;
+    OK(ask(fx, &root, "AliasAdd", "address", "team@far.example", "members",
+           "dmarcreports@example.org", NULL));
+    OK(SAVE("example.org", "dmarc.account", "domain.dmarc.account", "bob"));
+    assert_string_equal(member("team@far.example")->account, "bob");
+    OK(SAVE("example.org", "dmarc.account", "domain.dmarc.account", "alice"));
+    reply = CLEAR("example.org", "dmarc");
+    REFUSED(reply, FAILED_PRECONDITION, "ADDRESS_IN_USE");
+    assert_true(has_blocker(reply, "alias", "team@far.example"));
+    OK(ask(fx, &root, "AliasRemove", "address", "team@far.example", NULL));
+}
+
+static void aliases_and_members_are_respelled(void **state)
+{
+    (void) state;
+    address_add("bob", "Bob@example.org");
+    OK(ask(fx, &root, "AliasAdd", "address", "Team@example.org", "members", "bob@example.org",
+           NULL));
+    case_sensitive("example.org", true);
+    assert_string_equal(member("Team@example.org")->alias, "Team@example.org");
+    assert_string_equal(member("Team@example.org")->address, "Bob@example.org");
+    REFUSED(ask(fx, &viewer, "AliasGet", "address", "team@example.org", NULL), NOT_FOUND,
+            "ALIAS_NOT_FOUND");
+    case_sensitive("example.org", false);
+    assert_string_equal(member("team@example.org")->alias, "team@example.org");
+    assert_string_equal(member("team@example.org")->address, "bob@example.org");
+    OK(ask(fx, &root, "AliasRemove", "address", "team@example.org", NULL));
+    address_remove("bob@example.org");
+}
+
+static void rule_3_5_07_aliases_count_as_addresses(void **state)
+{
+    const struct reply *reply;
+
+    (void) state;
+    case_sensitive("example.org", true);
+    address_add("bob", "same@example.org");
+    OK(ask(fx, &root, "AliasAdd", "address", "Same@example.org", "members", "same@example.org",
+           NULL));
+    OK(ask(fx, &root, "AliasAdd", "address", "a-team@example.org", "members", "same@example.org",
+           NULL));
+    reply = SAVE("example.org", "localpart_case_sensitive", "domain.localpart_case_sensitive", "0");
+    REFUSED(reply, FAILED_PRECONDITION, "ADDRESS_CONFLICT");
+    assert_true(has_blocker(reply, "alias", "Same@example.org"));
+    reply = SAVE("example.org", "localpart_separators", "domain.localpart_separators", "-");
+    REFUSED(reply, FAILED_PRECONDITION, "ADDRESS_CONFLICT");
+    assert_true(has_blocker(reply, "alias", "a-team@example.org"));
+    REFUSES(fx, ALREADY_EXISTS, "ADDRESS_IN_USE",
+            SAVE("example.org", "dmarc.localpart", "domain.dmarc.localpart", "Same"));
+    OK(ask(fx, &root, "AliasRemove", "address", "Same@example.org", NULL));
+    OK(ask(fx, &root, "AliasRemove", "address", "a-team@example.org", NULL));
+    case_sensitive("example.org", false);
+    address_remove("same@example.org");
+}
+
 /* --------------------------------------------------------------------- roles */
 
 static const struct reply *as(const struct rpc_peer *peer, const char *domain, const char *path,
@@ -528,6 +599,9 @@ int main(void)
         cmocka_unit_test(rule_3_5_07_addresses_that_become_equal_are_named),
         cmocka_unit_test(logins_by_the_catchall_follow_the_case_rule_or_stand_in_its_way),
         cmocka_unit_test(a_report_address_is_respelled_with_its_domain),
+        cmocka_unit_test(members_follow_the_account_of_a_report_address_and_hold_it),
+        cmocka_unit_test(aliases_and_members_are_respelled),
+        cmocka_unit_test(rule_3_5_07_aliases_count_as_addresses),
         cmocka_unit_test(a_domain_administrator_saves_own_domains_alone),
         cmocka_unit_test(validating_only_changes_nothing),
     };

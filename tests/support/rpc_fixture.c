@@ -231,6 +231,11 @@ void fixture_forget(struct fixture *fixture)
     (void) pthread_mutex_unlock(&fixture->lock);
 }
 
+const struct settings *fixture_settings(struct fixture *fixture)
+{
+    return fixture->settings;
+}
+
 struct rpc *fixture_rpc(struct fixture *fixture)
 {
     return daemon_rpc(fixture->daemon);

@@ -162,7 +162,9 @@ unsigned fixture_spare_keys(struct fixture *fixture, Mxadm__V1__DkimSelector__Al
 /* ------------------------------------------------------------ what it is on */
 
 struct rpc *fixture_rpc(struct fixture *fixture);
+/* To read; the writer is the daemon's. */
 struct store *fixture_store(struct fixture *fixture);
+const struct settings *fixture_settings(struct fixture *fixture);
 struct backend_gate *fixture_gate(struct fixture *fixture);
 /* NULL with SQLite. */
 struct backend *fixture_sim(struct fixture *fixture);
