@@ -5,6 +5,7 @@
 #include "value.h"
 
 const struct tool *const tools[] = {
+    &tool_import,
     &tool_watch,
     &tool_history,
     NULL,
@@ -56,4 +57,24 @@ bool tool_number(const struct tool_call *call, int option, uint64_t *number_out,
                            call->tool->options[option].name, call->values[option]);
     }
     return true;
+}
+
+enum exit_code tool_reach(const struct options *options, uint64_t *message_bytes_out)
+{
+    Mxadm__V1__ServerInfoRequest request = MXADM__V1__SERVER_INFO_REQUEST__INIT;
+    mxadm_client *client = run_open(options, 1);
+    if (client == NULL) {
+        return EXIT_REFUSED;
+    }
+    mxadm_result *result;
+    enum exit_code code = EXIT_DONE;
+    if (mxadm_call(client, "ServerInfo", &request.base, NULL, &result) != MXADM_OK) {
+        code = run_fail(options, result);
+    } else if (message_bytes_out != NULL) {
+        *message_bytes_out = ((const Mxadm__V1__ServerInfoResponse *) mxadm_result_response(result))
+                                 ->message_bytes_limit;
+    }
+    mxadm_result_free(result);
+    mxadm_client_close(client);
+    return code;
 }

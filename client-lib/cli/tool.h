@@ -43,6 +43,7 @@ struct tool {
 
 extern const struct tool tool_watch;
 extern const struct tool tool_history;
+extern const struct tool tool_import;
 
 /* All, NULL-terminated. */
 extern const struct tool *const tools[];
@@ -61,3 +62,7 @@ enum exit_code tool_usage(const struct tool_call *call, const struct problem *pr
 /* Reads the whole number of an option that is given. */
 bool tool_number(const struct tool_call *call, int option, uint64_t *number_out,
                  struct problem *problem);
+
+/* Asks the server whether it is there, and for the largest message that it takes (NULL: not of
+ * interest). Says so if it is not. */
+enum exit_code tool_reach(const struct options *options, uint64_t *message_bytes_out);

@@ -119,11 +119,12 @@ static uint64_t add_addresses(mxadm_client *client, int round)
     return revision;
 }
 
-static mxadm_watch *begin(mxadm_client *client, struct seen *seen)
+static mxadm_watch *begin(mxadm_client *client, struct seen *seen, bool snapshot)
 {
     mxadm_watch_options options = MXADM_WATCH_OPTIONS_INIT;
     mxadm_watch *watch;
 
+    options.snapshot = snapshot;
     assert_int_equal(mxadm_watch_open(client, &options, note, seen, &watch), MXADM_OK);
     return watch;
 }
@@ -135,7 +136,7 @@ static void a_watch_survives_kills_and_sees_each_revision_once(void **state)
 
     daemon_start(&one_daemon);
     mxadm_client *client = admin_open(daemon_url(&one_daemon, 0), 0);
-    mxadm_watch *watch = begin(client, seen);
+    mxadm_watch *watch = begin(client, seen, false);
 
     (void) admin_done(admin_domain_add(client, "a.example", "alice", "first", NULL));
     for (int round = 0; round < ROUNDS; round++) {
@@ -158,11 +159,34 @@ static void a_watch_survives_kills_and_sees_each_revision_once(void **state)
     assert_true(seen->losses > 0);
 }
 
+static void a_watch_lists_and_then_follows(void **state)
+{
+    struct seen *seen = *state;
+
+    daemon_start(&one_daemon);
+    mxadm_client *client = admin_open(daemon_url(&one_daemon, 0), 0);
+    (void) admin_done(admin_domain_add(client, "a.example", "alice", "first", NULL));
+    uint64_t revision = add_addresses(client, 0);
+    mxadm_watch *watch = begin(client, seen, true);
+
+    await(seen, revision);
+    revision = admin_done(admin_address_add(client, "more@a.example", "alice", NULL));
+    await(seen, revision);
+    mxadm_watch_close(watch);
+    mxadm_client_close(client);
+    assert_int_equal(seen->resets, 1);
+    /* Domain, two selectors, account, its first address, two report addresses, the settings. */
+    assert_in_range(seen->records, 7 + PER_ROUND, 8 + PER_ROUND);
+    assert_int_equal(seen->count, 1);
+    assert_int_equal(seen->revisions[0], revision);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_watch_survives_kills_and_sees_each_revision_once, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_watch_lists_and_then_follows, set_up, tear_down),
     };
 
     if (argc > 1) {
