@@ -5,6 +5,9 @@
 #include "value.h"
 
 const struct tool *const tools[] = {
+    &tool_config_export,
+    &tool_config_plan,
+    &tool_config_apply,
     &tool_import,
     &tool_watch,
     &tool_history,

@@ -44,6 +44,9 @@ struct tool {
 extern const struct tool tool_watch;
 extern const struct tool tool_history;
 extern const struct tool tool_import;
+extern const struct tool tool_config_export;
+extern const struct tool tool_config_plan;
+extern const struct tool tool_config_apply;
 
 /* All, NULL-terminated. */
 extern const struct tool *const tools[];

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -682,6 +683,268 @@ static void a_diff_shows_the_fields_that_differ(void **state)
     assert_says(fixture->out, "1 of 3 records that differ");
 }
 
+/* ------------------------------------------------------------ the documents */
+
+#define LARGE_BYTES 300000
+
+/* A server that takes documents: parts are put together, and one is forgotten once. */
+struct documents {
+    char staged[LARGE_BYTES + 1];
+    size_t staged_len;
+    size_t parts;
+    bool forgets;
+    bool applied;
+    bool discarded;
+};
+
+static void answer_export(const Mxadm__V1__ConfigExportRequest *request,
+                          Mxadm__V1__Response *response)
+{
+    Mxadm__V1__ConfigExportResponse answer = MXADM__V1__CONFIG_EXPORT_RESPONSE__INIT;
+    if (request->page_token[0] == '\0') {
+        answer.yaml = (char *) (request->passphrase[0] != '\0' ? "# sealed\n" : "# open\n");
+        answer.next_page_token = (char *) "more";
+    } else {
+        answer.yaml = (char *) "domains: {}\n";
+    }
+    fake_respond(response, &answer.base);
+}
+
+static void answer_stage(struct documents *documents, const Mxadm__V1__ConfigApplyRequest *request,
+                         Mxadm__V1__Response *response)
+{
+    static Mxadm__V1__ErrorMetadata data;
+    static Mxadm__V1__ErrorMetadata *list[] = { &data };
+    static char text[32];
+    if (request->discard) {
+        documents->discarded = true;
+        return;
+    }
+    documents->parts++;
+    if (documents->forgets && documents->parts == 3) {
+        documents->forgets = false; /* all but the first part */
+        documents->staged_len = 999;
+    }
+    if (request->stage_offset != documents->staged_len) {
+        Mxadm__V1__Status *status =
+            (Mxadm__V1__Status *) fake_status(MXADM_OUT_OF_RANGE, "STAGE_OFFSET", 0)->status;
+        mxadm__v1__error_metadata__init(&data);
+        snprintf(text, sizeof(text), "%zu", documents->staged_len);
+        data.key = (char *) "staged_bytes";
+        data.value = text;
+        status->error_info->n_metadata = 1;
+        status->error_info->metadata = list;
+        response->status = status;
+        return;
+    }
+    assert_true(documents->staged_len + strlen(request->yaml) <= LARGE_BYTES);
+    strcpy(documents->staged + documents->staged_len, request->yaml);
+    documents->staged_len += strlen(request->yaml);
+}
+
+static void answer_apply(struct documents *documents, const Mxadm__V1__ConfigApplyRequest *request,
+                         Mxadm__V1__Response *response)
+{
+    static Mxadm__V1__BadRequest bad;
+    static Mxadm__V1__FieldViolation violation;
+    static Mxadm__V1__FieldViolation *violations[] = { &violation };
+    if (request->stage[0] != '\0') {
+        answer_stage(documents, request, response);
+        return;
+    }
+    if (strncmp(request->yaml, "wrong", 5) == 0) {
+        mxadm__v1__bad_request__init(&bad);
+        mxadm__v1__field_violation__init(&violation);
+        violation.field = (char *) "accounts.alice";
+        violation.description = (char *) "line 3, column 5: is no account";
+        bad.n_field_violations = 1;
+        bad.field_violations = violations;
+        Mxadm__V1__Status *status =
+            (Mxadm__V1__Status *) fake_status(MXADM_INVALID_ARGUMENT, "DOCUMENT", 0)->status;
+        status->bad_request = &bad;
+        response->status = status;
+        return;
+    }
+    Mxadm__V1__ConfigApplyResponse answer = MXADM__V1__CONFIG_APPLY_RESPONSE__INIT;
+    Mxadm__V1__PlannedChange changes[] = { MXADM__V1__PLANNED_CHANGE__INIT,
+                                           MXADM__V1__PLANNED_CHANGE__INIT };
+    Mxadm__V1__PlannedChange *list[] = { &changes[0], &changes[1] };
+    changes[0].action = MXADM__V1__CHANGE_ACTION__CHANGE_ACTION_ADD;
+    changes[1].action = MXADM__V1__CHANGE_ACTION__CHANGE_ACTION_REMOVE;
+    changes[0].kind = changes[1].kind = (char *) "account";
+    changes[0].name = (char *) "dora";
+    changes[1].name = (char *) "emil";
+    answer.changes = list;
+    answer.n_changes = 2;
+    answer.added = 1;
+    answer.updated = 2;
+    answer.removed = 1;
+    answer.unchanged = 7;
+    documents->applied = true;
+    fake_respond(response, &answer.base);
+}
+
+static void take_documents(void *data, const Mxadm__V1__Request *request,
+                           Mxadm__V1__Response *response)
+{
+    if (strcmp(request->method, "mxadm.v1.Admin/ServerInfo") == 0) {
+        Mxadm__V1__ServerInfoResponse info = MXADM__V1__SERVER_INFO_RESPONSE__INIT;
+        info.message_bytes_limit = 200000;
+        fake_respond(response, &info.base);
+        return;
+    }
+    const ProtobufCMethodDescriptor *method = mxadm_method_find(request->method);
+    ProtobufCMessage *message =
+        protobuf_c_message_unpack(method->input, NULL, request->message.len, request->message.data);
+    if (strcmp(method->name, "ConfigExport") == 0) {
+        answer_export((const Mxadm__V1__ConfigExportRequest *) message, response);
+    } else {
+        answer_apply(data, (const Mxadm__V1__ConfigApplyRequest *) message, response);
+    }
+    protobuf_c_message_free_unpacked(message, NULL);
+}
+
+static void write_in(const struct fixture *fixture, const char *text, char path[128])
+{
+    path_in(fixture, "in", path);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void a_plan_is_a_line_for_each_change_and_their_number(void **state)
+{
+    struct fixture *fixture = *state;
+    struct documents *documents = calloc(1, sizeof(*documents));
+    char path[128];
+    fake_server_handle(fixture->server, take_documents, documents);
+    write_in(fixture, "accounts: {}\n", path);
+    assert_int_equal(run(fixture, "config", "plan", path, "--prune", NULL), 0);
+    assert_string_equal(fixture->out, "+ account dora\n- account emil\n... and 2 more\n"
+                                      "1 to add, 2 to change, 1 to remove, 7 unchanged\n");
+    Mxadm__V1__ConfigApplyRequest *request =
+        (Mxadm__V1__ConfigApplyRequest *) request_of(fixture, 1);
+    assert_string_equal(request->yaml, "accounts: {}\n");
+    assert_true(request->prune);
+    mxadm__v1__config_apply_request__free_unpacked(request, NULL);
+    assert_true(fake_server_request(fixture->server, 1)->options->validate_only);
+    assert_int_equal(run(fixture, "config", "apply", path, NULL), 0);
+    assert_says(fixture->out, "1 added, 2 changed, 1 removed, 7 unchanged\n");
+    assert_false(fake_server_request(fixture->server, 3)->options->validate_only);
+    free(documents);
+}
+
+static void problems_of_a_document_are_told_by_line_and_column(void **state)
+{
+    struct fixture *fixture = *state;
+    struct documents *documents = calloc(1, sizeof(*documents));
+    char path[128];
+    char expected[256];
+    fake_server_handle(fixture->server, take_documents, documents);
+    write_in(fixture, "wrong\n", path);
+    assert_int_equal(run(fixture, "config", "plan", path, NULL), 1);
+    snprintf(expected, sizeof(expected), "%s:3:5: accounts.alice: is no account\n", path);
+    assert_string_equal(fixture->err, expected);
+    assert_int_equal(run(fixture, "config", "plan", "/does/not/exist", NULL), 2);
+    assert_int_equal(run(fixture, "config", "plan", NULL), 2);
+    write_in(fixture, "\xff\n", path);
+    assert_int_equal(run(fixture, "config", "plan", path, NULL), 2);
+    assert_says(fixture->err, "not UTF-8");
+    free(documents);
+}
+
+/* Larger than a message, with characters of three bytes that parts must not cut; the server forgets
+ * parts on the way. */
+static void a_large_document_is_staged_in_parts_and_resumes(void **state)
+{
+    struct fixture *fixture = *state;
+    struct documents *documents = calloc(1, sizeof(*documents));
+    char path[128];
+    char *text = calloc(1, LARGE_BYTES + 1);
+    documents->forgets = true;
+    fake_server_handle(fixture->server, take_documents, documents);
+    while (strlen(text) + 3 <= LARGE_BYTES) {
+        memcpy(text + strlen(text), "\xe2\x82\xac", 3);
+        if (strlen(text) > 1000) {
+            break;
+        }
+    }
+    size_t unit = strlen(text);
+    for (size_t len = unit; len + unit <= LARGE_BYTES; len += unit) {
+        memcpy(text + len, text, unit);
+    }
+    write_in(fixture, text, path);
+    assert_int_equal(run(fixture, "config", "apply", path, NULL), 0);
+    assert_string_equal(documents->staged, text);
+    assert_true(documents->applied);
+    assert_false(documents->discarded); /* applying ends it */
+    Mxadm__V1__ConfigApplyRequest *request = (Mxadm__V1__ConfigApplyRequest *) request_of(
+        fixture, fake_server_count(fixture->server) - 1);
+    assert_memory_equal(request->staged, "mxadm-", 6);
+    assert_string_equal(request->yaml, "");
+    mxadm__v1__config_apply_request__free_unpacked(request, NULL);
+    documents->staged_len = 0;
+    assert_int_equal(run(fixture, "config", "plan", path, NULL), 0);
+    assert_true(documents->discarded); /* a plan leaves nothing */
+    free(text);
+    free(documents);
+}
+
+static void an_export_is_complete_or_not_there_and_private_with_secrets(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[128];
+    char secret[128];
+    char text[OUTPUT_MAX];
+    struct stat stat_out;
+    struct documents *documents = calloc(1, sizeof(*documents));
+    fake_server_handle(fixture->server, take_documents, documents);
+    assert_int_equal(run(fixture, "config", "export", NULL), 0);
+    assert_string_equal(fixture->out, "# open\ndomains: {}\n");
+    write_in(fixture, "correct horse\nnot this\n", secret);
+    path_in(fixture, "yaml", path);
+    assert_int_equal(run(fixture, "config", "export", "--domain", "a.example", "--output", path,
+                         "--passphrase-file", secret, NULL),
+                     0);
+    slurp(fixture, "yaml", text);
+    assert_string_equal(text, "# sealed\ndomains: {}\n");
+    assert_int_equal(stat(path, &stat_out), 0);
+    assert_int_equal(stat_out.st_mode & 0777, 0600);
+    assert_int_equal(unlink(path), 0);
+    Mxadm__V1__ConfigExportRequest *request = (Mxadm__V1__ConfigExportRequest *) request_of(
+        fixture, fake_server_count(fixture->server) - 1);
+    assert_string_equal(request->passphrase, "correct horse");
+    assert_string_equal(request->domain, "a.example");
+    mxadm__v1__config_export_request__free_unpacked(request, NULL);
+    struct fake_step steps[] = { { .kind = FAKE_HANDLE },
+                                 { .kind = FAKE_RESPONSE,
+                                   .response = fake_status(MXADM_OUT_OF_RANGE, "EXPIRED", 0) } };
+    fake_server_script(fixture->server, steps, 2);
+    assert_int_equal(run(fixture, "config", "export", "--output", path, NULL), 1);
+    assert_int_equal(access(path, F_OK), -1);
+    free(documents);
+}
+
+static void with_a_request_the_operation_itself_is_called(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(run(fixture, "config", "apply", "--request",
+                         "{\"stage\": \"mine\", \"yaml\": \"a\"}", NULL),
+                     0);
+    Mxadm__V1__ConfigApplyRequest *request =
+        (Mxadm__V1__ConfigApplyRequest *) request_of(fixture, 0);
+    assert_string_equal(request->stage, "mine");
+    mxadm__v1__config_apply_request__free_unpacked(request, NULL);
+    assert_int_equal(run(fixture, "config", "--help", NULL), 0);
+    assert_says(fixture->out, "plan");
+    assert_int_equal(run(fixture, "config", "apply", "--help", NULL), 0);
+    assert_says(fixture->out, "usage: mxadm config apply FILE [OPTION]...");
+    assert_says(fixture->out, "With --request, the operation itself is called.");
+    assert_int_equal(run(fixture, "--help", NULL), 0);
+    assert_says(fixture->out, "import");
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -721,6 +984,11 @@ int main(int argc, char **argv)
         TEST(a_watch_that_may_not_be_exits_as_a_call_does),
         TEST(history_shows_the_newest_first),
         TEST(a_diff_shows_the_fields_that_differ),
+        TEST(a_plan_is_a_line_for_each_change_and_their_number),
+        TEST(problems_of_a_document_are_told_by_line_and_column),
+        TEST(a_large_document_is_staged_in_parts_and_resumes),
+        TEST(an_export_is_complete_or_not_there_and_private_with_secrets),
+        TEST(with_a_request_the_operation_itself_is_called),
         TEST(help_is_there_on_every_level),
     };
     return cmocka_run_group_tests_name("cli", tests, NULL, NULL);
