@@ -11,6 +11,8 @@
 #define CONFIG_SEAL_BOUND "mxadm.v1 check"
 
 void config_export(struct rpc_call *call);
+void config_apply_prepare(struct rpc_call *call);
+void config_apply(struct rpc_call *call);
 
 /* What a secret of a record is bound to. */
 const char *config_secret_bound(struct arena *arena, enum record_kind kind, const char *name,

@@ -37,6 +37,10 @@ struct slice account_save(struct model *model, const Mxadm__V1__Account *before,
 
 /* What those read who may not see the authorization of a webhook. */
 #define ACCOUNT_HIDDEN "(hidden)"
+/* Puts what `before` has (NULL: nothing) in the place of ACCOUNT_HIDDEN in `after`. Where it can't,
+ * or the URL is of another server, that is reported below `path`. */
+void account_reveal(struct model *model, const Mxadm__V1__Account *before,
+                    Mxadm__V1__Account *after, const char *path);
 
 /* A packed account with that instead; `packed` itself if it has none. */
 struct slice account_redact(const struct model *model, struct slice packed);

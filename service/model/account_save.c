@@ -138,6 +138,13 @@ static void reveal_incoming(struct model *model, const char *path, const Mxadm__
     after->incoming_webhook = to;
 }
 
+void account_reveal(struct model *model, const Mxadm__V1__Account *before,
+                    Mxadm__V1__Account *after, const char *path)
+{
+    reveal_outgoing(model, check_field(model, path, "outgoing_webhook"), before, after);
+    reveal_incoming(model, check_field(model, path, "incoming_webhook"), before, after);
+}
+
 /* --------------------------------------------------------- login addresses */
 
 /* The address parsed, and its domain; NULL: it is not configured. */
@@ -209,8 +216,7 @@ struct slice account_save(struct model *model, const Mxadm__V1__Account *before,
     struct record_key key;
 
     account_normalise(model, after);
-    reveal_outgoing(model, check_field(model, path, "outgoing_webhook"), before, after);
-    reveal_incoming(model, check_field(model, path, "incoming_webhook"), before, after);
+    account_reveal(model, before, after, path);
     if (!account_check(model, after, path) || !status_ok(model->status)) {
         return slice_of(NULL, 0);
     }

@@ -14,7 +14,8 @@ struct parser {
     void *context;
     struct status *status;
     size_t since_item; /* bytes read since the last item */
-    bool read_failed;  /* reported */
+    bool began;
+    bool read_failed; /* reported */
     bool too_long;
     bool stopped;
     unsigned depth;
@@ -139,6 +140,15 @@ struct status *parser_status(struct parser *parser)
 
 /* ----------------------------------------------------------------- reading */
 
+/* Some editors put one in front; libyaml wants none when it is told the encoding. */
+static void drop_byte_order_mark(unsigned char *buffer, size_t *len)
+{
+    if (*len >= 3 && memcmp(buffer, "\xef\xbb\xbf", 3) == 0) {
+        *len -= 3;
+        memmove(buffer, buffer + 3, *len);
+    }
+}
+
 static int read_bytes(void *data, unsigned char *buffer, size_t size, size_t *size_read)
 {
     struct parser *parser = data;
@@ -150,6 +160,10 @@ static int read_bytes(void *data, unsigned char *buffer, size_t size, size_t *si
     if (!parser->read(parser->context, buffer, size, size_read)) {
         parser->read_failed = true;
         return 0;
+    }
+    if (!parser->began) {
+        drop_byte_order_mark(buffer, size_read);
+        parser->began = true;
     }
     parser->since_item += *size_read;
     return 1;

@@ -18,7 +18,6 @@
 /* Declared, and built by a later release. */
 static const char *const next_release[] = {
     "DomainSave",
-    "ConfigApply",
     "ConfigRollback",
     "ConfigDiff",
 };
