@@ -18,9 +18,11 @@
 #include "model/dkim.h"
 #include "model/domain.h"
 #include "mxadm/v1/admin.pb-c.h"
+#include "stage/stage.h"
 
-#include <stdlib.h>
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 /* What an answer tells of the changes. */
 #define CHANGES_MAX 10000
@@ -47,13 +49,57 @@ static bool read_text_part(void *context, void *buffer, size_t size, size_t *len
     return true;
 }
 
-static bool check_request(struct rpc_call *call, const Mxadm__V1__ConfigApplyRequest *request)
+/* The same of a staged one. */
+struct staged {
+    int fd;
+    uint64_t at;
+    uint64_t end;
+    struct status *status;
+};
+
+static bool read_staged_part(void *context, void *buffer, size_t size, size_t *len_out)
+{
+    struct staged *staged = context;
+    size_t want = size < staged->end - staged->at ? size : (size_t) (staged->end - staged->at);
+    ssize_t got;
+
+    do {
+        got = pread(staged->fd, buffer, want, (off_t) staged->at);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0 || (got == 0 && want > 0)) {
+        (void) status_fail(staged->status, MX_UNAVAILABLE, "STAGE_UNREADABLE",
+                           "the staged document can't be read: %s",
+                           got < 0 ? strerror(errno) : "it is shorter than it was");
+        return false;
+    }
+    staged->at += (uint64_t) got;
+    *len_out = (size_t) got;
+    return true;
+}
+
+static void check_name(struct rpc_call *call, const char *field, const char *name)
+{
+    if (name[0] != '\0' && !stage_is_name(name)) {
+        (void) status_field(call_status(call), field,
+                            "%s is not 1 to %d letters, digits, \"-\" and \"_\"",
+                            name_show(call_arena(call), name), STAGE_NAME_MAX);
+    }
+}
+
+static bool check_apply(struct rpc_call *call, const Mxadm__V1__ConfigApplyRequest *request)
 {
     struct status *status = call_status(call);
     size_t len = strlen(request->passphrase);
 
-    if (request->yaml[0] == '\0') {
-        (void) status_field(status, "yaml", "is required");
+    check_name(call, "staged", request->staged);
+    if (request->yaml[0] == '\0' && request->staged[0] == '\0') {
+        (void) status_field(status, "yaml", "is required, unless the document is staged");
+    } else if (request->yaml[0] != '\0' && request->staged[0] != '\0') {
+        (void) status_field(status, "yaml", "is one document, and the staged one another");
+    }
+    if (request->discard || request->stage_offset != 0) {
+        (void) status_field(status, request->discard ? "discard" : "stage_offset",
+                            "is said with \"stage\" only");
     }
     if (len > 0 && (len < PASSPHRASE_BYTES_MIN || len > PASSPHRASE_BYTES_MAX)) {
         (void) status_field(status, "passphrase", "must have %d to %d bytes", PASSPHRASE_BYTES_MIN,
@@ -62,14 +108,126 @@ static bool check_request(struct rpc_call *call, const Mxadm__V1__ConfigApplyReq
     return status_ok(status);
 }
 
+static void prepare_staged(struct rpc_call *call, const Mxadm__V1__ConfigApplyRequest *request)
+{
+    struct staged staged = { .fd = -1, .status = call_status(call) };
+    struct plan_source source = { read_staged_part, &staged, -1, request->passphrase,
+                                  request->prune };
+
+    staged.fd =
+        stage_open(call_stage(call), call_principal(call)->name, request->staged, &staged.end);
+    if (staged.fd < 0) {
+        (void) status_resource(call_status(call), MX_NOT_FOUND, "STAGE_NOT_FOUND",
+                               "staged document", request->staged,
+                               "there is no staged document '%s', or no more: it expires after an "
+                               "hour without a part, and ends with the daemon",
+                               request->staged);
+        return;
+    }
+    source.fd = staged.fd;
+    (void) plan_read(call, &source);
+}
+
+static void prepare_plan(struct rpc_call *call, const Mxadm__V1__ConfigApplyRequest *request)
+{
+    struct text text = { request->yaml, strlen(request->yaml) };
+    struct plan_source source = { read_text_part, &text, -1, request->passphrase, request->prune };
+
+    if (!check_apply(call, request)) {
+        return;
+    }
+    if (request->staged[0] != '\0') {
+        prepare_staged(call, request);
+    } else {
+        (void) plan_read(call, &source);
+    }
+}
+
+/* ----------------------------------------------------------------- staging */
+
+static bool check_part(struct rpc_call *call, const Mxadm__V1__ConfigApplyRequest *request)
+{
+    struct status *status = call_status(call);
+
+    check_name(call, "stage", request->stage);
+    if (request->staged[0] != '\0') {
+        (void) status_field(status, "staged", "is not for a call that stages a part");
+    }
+    if (request->prune) {
+        (void) status_field(status, "prune", "is said when the document is applied");
+    }
+    if (request->passphrase[0] != '\0') {
+        (void) status_field(status, "passphrase", "is given when the document is applied");
+    }
+    if (request->discard && (request->yaml[0] != '\0' || request->stage_offset != 0)) {
+        (void) status_field(status, "discard", "is for the whole staged document, without a part");
+    } else if (!request->discard && request->yaml[0] == '\0') {
+        (void) status_field(status, "yaml", "is required");
+    }
+    return status_ok(status);
+}
+
+static void report_stage(struct rpc_call *call, enum stage_result result, uint64_t bytes,
+                         const struct mx_error *err)
+{
+    struct status *status = call_status(call);
+
+    switch (result) {
+    case STAGE_GAP:
+        (void) status_fail(status, MX_OUT_OF_RANGE, "STAGE_OFFSET",
+                           "the part does not begin where the staged document ends, at byte %llu",
+                           (unsigned long long) bytes);
+        status_metadata(status, "staged_bytes",
+                        arena_printf(status->arena, "%llu", (unsigned long long) bytes));
+        break;
+    case STAGE_FULL:
+        (void) status_fail(status, MX_RESOURCE_EXHAUSTED, "STAGE_LIMIT", "%s", err->message);
+        break;
+    case STAGE_FAILED:
+        (void) status_fail(status, MX_UNAVAILABLE, "STAGE_FAILED", "%s", err->message);
+        break;
+    case STAGE_OK:
+    case STAGE_ABSENT:
+        break;
+    }
+}
+
+/* No change of the configuration: done here, and answered. */
+static void stage_part(struct rpc_call *call, const Mxadm__V1__ConfigApplyRequest *request)
+{
+    Mxadm__V1__ConfigApplyResponse response = MXADM__V1__CONFIG_APPLY_RESPONSE__INIT;
+    struct stage *stage = call_stage(call);
+    const char *principal = call_principal(call)->name;
+    enum stage_result result = STAGE_OK;
+    struct mx_error err;
+
+    if (!check_part(call, request)) {
+        return;
+    }
+    if (call_validate_only(call)) {
+        response.staged_bytes = stage_bytes(stage, principal, request->stage);
+    } else if (request->discard) {
+        (void) stage_remove(stage, principal, request->stage);
+    } else {
+        result = stage_add(stage, principal, request->stage, request->stage_offset, request->yaml,
+                           strlen(request->yaml), &response.staged_bytes, &err);
+    }
+    if (result != STAGE_OK) {
+        report_stage(call, result, response.staged_bytes, &err);
+        return;
+    }
+    call_answer(call, &response.base);
+    call_end(call);
+}
+
 void config_apply_prepare(struct rpc_call *call)
 {
     const Mxadm__V1__ConfigApplyRequest *request = call_request(call);
-    struct text text = { request->yaml, strlen(request->yaml) };
-    struct plan_source source = { read_text_part, &text, request->passphrase, request->prune };
 
-    if (check_request(call, request)) {
-        (void) plan_read(call, &source);
+    if (request->stage[0] != '\0') {
+        stage_part(call, request);
+    } else {
+        prepare_plan(call, request);
     }
 }
 
@@ -577,10 +735,23 @@ static void answer_plan(struct rpc_call *call, const struct plan *plan)
     call_answer(call, &response.base);
 }
 
+/* Applying a staged document ends it, once it is certain. */
+static void end_document(const struct plan *plan)
+{
+    const Mxadm__V1__ConfigApplyRequest *request = call_request(plan->call);
+
+    if (status_ok(call_status(plan->call)) && !call_validate_only(plan->call) &&
+        request->staged[0] != '\0') {
+        (void) stage_remove(call_stage(plan->call), call_principal(plan->call)->name,
+                            request->staged);
+    }
+}
+
 void config_apply(struct rpc_call *call)
 {
-    const struct plan *plan = call_kept(call);
+    struct plan *plan = call_kept(call);
 
+    plan->end_document = NULL; /* of a run whose commit came to nothing */
     if (call_revision(call) != plan->revision) {
         call_prepare_again(call);
         return;
@@ -591,5 +762,6 @@ void config_apply(struct rpc_call *call)
     write_plan(call, plan);
     if (status_ok(call_status(call)) && check_rules(call, plan)) {
         answer_plan(call, plan);
+        plan->end_document = end_document;
     }
 }

@@ -17,6 +17,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define TABLE_SIZE_FIRST 1024
 /* Fields from here on are stamps of the server: what a record is, is before them. */
@@ -41,14 +42,43 @@ struct reading {
 
 /* ---------------------------------------------------------------- the plan */
 
-struct plan *plan_create(uint64_t revision)
+/* Wipes what is secret. */
+static void plan_destroy(void *found)
+{
+    struct plan *plan = found;
+
+    if (plan->reading != NULL) {
+        plan->reading_destroy(plan->reading);
+    }
+    for (struct plan_selector *selector = plan->selectors; selector != NULL;
+         selector = selector->next) {
+        key_destroy(selector->key);
+    }
+    if (plan->arena != NULL) {
+        arena_wipe(plan->arena);
+    }
+    arena_destroy(plan->arena);
+    free(plan->table);
+    if (plan->fd >= 0) {
+        (void) close(plan->fd);
+    }
+    if (plan->end_document != NULL) {
+        plan->end_document(plan);
+    }
+    free(plan);
+}
+
+/* NULL: out of memory. */
+static struct plan *plan_create(struct rpc_call *call)
 {
     struct plan *plan = calloc(1, sizeof(*plan));
 
     if (plan == NULL) {
         return NULL;
     }
-    plan->revision = revision;
+    plan->fd = -1;
+    plan->call = call;
+    plan->revision = call_revision(call);
     plan->end = &plan->first;
     plan->arena = arena_create(PLAN_BYTES_MAX);
     plan->table_size = TABLE_SIZE_FIRST;
@@ -58,28 +88,6 @@ struct plan *plan_create(uint64_t revision)
         return NULL;
     }
     return plan;
-}
-
-void plan_destroy(void *found)
-{
-    struct plan *plan = found;
-
-    if (plan == NULL) {
-        return;
-    }
-    if (plan->reading != NULL) {
-        plan->reading_destroy(plan->reading);
-    }
-    for (struct plan_selector *selector = plan->selectors; selector != NULL;
-         selector = selector->next) {
-        key_destroy(selector->key);
-    }
-    if (plan->arena != NULL) {
-        arena_wipe(plan->arena); /* accounts have secrets */
-    }
-    arena_destroy(plan->arena);
-    free(plan->table);
-    free(plan);
 }
 
 /* FNV-1a. Keys come from an administrator, and a table that is slow hurts only the one plan. */
@@ -1102,11 +1110,14 @@ static void read_document(struct reading *reading)
 
 struct plan *plan_read(struct rpc_call *call, const struct plan_source *source)
 {
-    struct plan *plan = plan_create(call_revision(call));
+    struct plan *plan = plan_create(call);
     struct reading *reading;
 
     if (plan != NULL) {
+        plan->fd = source->fd;
         call_keep(call, plan, plan_destroy);
+    } else if (source->fd >= 0) {
+        (void) close(source->fd);
     }
     reading = plan == NULL ? NULL : begin_reading(call, source, plan);
     if (reading == NULL) {

@@ -48,7 +48,8 @@ struct plan_selector {
 };
 
 struct plan {
-    uint64_t revision; /* that it was made for */
+    struct rpc_call *call; /* that keeps it */
+    uint64_t revision;     /* that it was made for */
     struct arena *arena;
     struct plan_entry *first;
     struct plan_entry **end;
@@ -57,13 +58,12 @@ struct plan {
     size_t count;
     struct plan_removal *removals;
     struct plan_selector *selectors;
+    int fd;        /* of the staged document, closed with the plan; -1: none */
     void *reading; /* what reads the document; NULL when it was read */
     void (*reading_destroy)(void *reading);
+    /* Set once the plan was carried out: called when the call ends, or comes again. */
+    void (*end_document)(const struct plan *plan);
 };
-
-/* NULL: out of memory. */
-struct plan *plan_create(uint64_t revision);
-void plan_destroy(void *plan); /* wipes keys */
 
 static inline struct slice plan_key(const struct plan_entry *entry)
 {
@@ -82,6 +82,7 @@ struct plan_entry *plan_find(const struct plan *plan, struct slice key);
 struct plan_source {
     parser_read_fn read;
     void *context;
+    int fd;                 /* to be closed when it was read, in any case; -1: none */
     const char *passphrase; /* "": none */
     bool prune;
 };

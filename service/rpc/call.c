@@ -475,6 +475,21 @@ void call_prepare_again(struct rpc_call *call)
     call->stale = true;
 }
 
+void call_end(struct rpc_call *call)
+{
+    call->ended = true;
+}
+
+bool call_validate_only(const struct rpc_call *call)
+{
+    return call->validate_only;
+}
+
+struct stage *call_stage(struct rpc_call *call)
+{
+    return call->rpc->stage;
+}
+
 /* -------------------------------------------------------------- what is asked */
 
 const void *call_request(const struct rpc_call *call)

@@ -97,6 +97,14 @@ void *call_kept(const struct rpc_call *call);
  * by the writer itself, so that it gets its turn under whatever load; then this is not needed.
  */
 void call_prepare_again(struct rpc_call *call);
+/* For a prepare() that finds nothing to change and has answered: the handler is not called, no
+ * request id is remembered, and nothing waits for the disk. */
+void call_end(struct rpc_call *call);
+bool call_validate_only(const struct rpc_call *call);
+
+/* Documents that come in parts. */
+struct stage;
+struct stage *call_stage(struct rpc_call *call);
 
 /* -------------------------------------------------------------------- keys */
 

@@ -134,6 +134,7 @@ struct rpc_call {
     void *kept; /* by prepare() */
     void (*kept_destroy)(void *found);
     bool stale;            /* the handler left to be prepared anew */
+    bool ended;            /* prepare() has answered: there is nothing to change */
     unsigned preparations; /* so far */
 
     struct rpc_call *whole; /* who holds keys and files: the call itself, or its batch */
@@ -180,6 +181,7 @@ struct rpc {
     struct waiter *waiter;
     struct slow *slow;
     struct pages *pages;
+    struct stage *stage;
 };
 
 /* ----------------------------------------------------------------- rpc.c */
@@ -265,6 +267,8 @@ MX_MUST_USE enum mx_code writer_create(struct rpc *rpc, struct writer **out, str
 bool writer_submit(struct writer *writer, struct rpc_call *call);
 /* A call that waited for keys comes again; it has its place already. */
 void writer_resubmit(struct writer *writer, struct rpc_call *call);
+/* Whether the call's id is known: then it has the answer of then, or can't have one. Any thread. */
+bool writer_knows(struct writer *writer, struct rpc_call *call);
 /* Does what is queued, then ends. */
 void writer_destroy(struct writer *writer);
 

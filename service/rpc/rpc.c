@@ -9,6 +9,7 @@
 #include "rpc/internal.h"
 #include "rpc/wire.h"
 #include "settings/settings.h"
+#include "stage/stage.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -395,6 +396,8 @@ enum mx_code rpc_create(const struct rpc_config *config, struct rpc **rpc_out, s
         code = mx_fail(err, MX_RESOURCE_EXHAUSTED, "out of memory for the dispatcher");
     } else if (!add_tables(rpc, err)) {
         code = err->code;
+    } else {
+        code = stage_create(config->settings->state_directory, &rpc->stage, err);
     }
     history_find_oldest(rpc);
     if (code == MX_OK) {
@@ -463,6 +466,7 @@ void rpc_destroy(struct rpc *rpc)
     rpc_stop(rpc);
     slow_destroy(rpc->slow);
     pages_destroy(rpc->pages);
+    stage_destroy(rpc->stage);
     for (size_t i = 0; i < rpc->service_count; i++) {
         free(rpc->services[i].rows);
     }

@@ -90,13 +90,19 @@ static void prepare_change(struct rpc_call *call)
 {
     struct store *store = call->rpc->config.store;
 
+    /* A repeat is answered as before, though what it was prepared from may be gone. */
+    if (call->preparations == 0 && writer_knows(call->rpc->writer, call)) {
+        call_finish(call);
+        return;
+    }
     call->snapshot = store_acquire(store);
     call->model.view = store_snapshot_view(call->snapshot);
     call->model.draft = NULL;
     call_prepare(call);
+    call->revision = store_snapshot_revision(call->snapshot);
     store_release(store, call->snapshot);
     call->snapshot = NULL;
-    if (!status_ok(&call->status)) {
+    if (!status_ok(&call->status) || call->ended) {
         call_finish(call);
     } else if (call->preparations > 1) {
         writer_resubmit(call->rpc->writer, call);

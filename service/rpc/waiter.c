@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "rpc/internal.h"
 #include "settings/settings.h"
+#include "stage/stage.h"
 
 #include <stdlib.h>
 
@@ -295,6 +296,7 @@ static int64_t round_of(struct waiter *waiter)
     keys = key_pool_expire(waiter->rpc->config.pool,
                            atomic_load(&waiter->rpc->draining) ? INT64_MAX - 1 : now);
     pages_expire(waiter->rpc->pages);
+    stage_expire(waiter->rpc->stage, now);
     (void) pthread_mutex_lock(&waiter->lock);
     deadline = waiter->watching_until_ms < deadline ? waiter->watching_until_ms : deadline;
     return keys < deadline ? keys : deadline;

@@ -692,6 +692,11 @@ static void *writer_main(void *argument)
     return NULL;
 }
 
+bool writer_knows(struct writer *writer, struct rpc_call *call)
+{
+    return is_known(writer, call);
+}
+
 static void writer_free(struct writer *writer)
 {
     (void) pthread_mutex_destroy(&writer->lock);
