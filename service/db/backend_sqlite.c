@@ -246,6 +246,7 @@ static void backend_limits(struct backend *backend, struct backend_limits *limit
         .shared = false,
         .commit_requests_max = BACKEND_SQLITE_REQUESTS_MAX,
         .commit_bytes_max = BACKEND_SQLITE_BYTES_MAX,
+        .alone_bytes_max = BACKEND_SQLITE_ALONE_BYTES_MAX,
     };
 }
 

@@ -17,6 +17,8 @@
 /* One commit's limits: room for the largest batch, bounded by memory and the log's growth. */
 #define BACKEND_SQLITE_REQUESTS_MAX 4096
 #define BACKEND_SQLITE_BYTES_MAX    ((size_t) 64 * 1024 * 1024)
+/* Of a request alone in its commit: SQLite takes no value of more than 1,000,000,000 bytes. */
+#define BACKEND_SQLITE_ALONE_BYTES_MAX ((size_t) 900 * 1024 * 1024)
 
 /* Opens or makes the file; codes as sqlite_open(). */
 MX_MUST_USE enum mx_code backend_sqlite_open(const char *path, struct backend **backend_out,

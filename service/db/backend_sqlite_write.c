@@ -21,6 +21,7 @@ static enum backend_result writing_result(int failure)
 static enum backend_result check_size(const struct backend_request *requests, size_t count,
                                       struct mx_error *err)
 {
+    size_t bytes_max = count == 1 ? BACKEND_SQLITE_ALONE_BYTES_MAX : BACKEND_SQLITE_BYTES_MAX;
     size_t bytes = 0;
 
     if (count > BACKEND_SQLITE_REQUESTS_MAX) {
@@ -37,9 +38,9 @@ static enum backend_result check_size(const struct backend_request *requests, si
         }
         bytes += requests[i].change_len + requests[i].answer_len;
     }
-    if (bytes > BACKEND_SQLITE_BYTES_MAX) {
+    if (bytes > bytes_max) {
         (void) mx_fail(err, MX_RESOURCE_EXHAUSTED, "a commit of %zu bytes; at most %zu are taken",
-                       bytes, BACKEND_SQLITE_BYTES_MAX);
+                       bytes, bytes_max);
         return BACKEND_TOO_BIG;
     }
     return BACKEND_OK;

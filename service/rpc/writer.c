@@ -21,6 +21,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Changes that a plan tells of. */
+#define PLANNED_MAX 10000
 /* How often a call is prepared beside the writer before the writer does it itself. */
 #define PREPARATIONS_MAX 3
 /* Runs of a group that somebody else was faster than; with an engine of our own there is none. */
@@ -272,7 +274,8 @@ static size_t count_edits(struct store_draft *draft)
 /* What the open request would do, for `validate_only`. False: no memory. */
 static bool list_plan(struct rpc_call *call)
 {
-    size_t count = count_edits(call->model.draft);
+    size_t all = count_edits(call->model.draft);
+    size_t count = all < PLANNED_MAX ? all : PLANNED_MAX;
     struct backend_edit edit;
 
     call->planned = arena_try_alloc(call->arena, (count + 1) * sizeof(*call->planned));

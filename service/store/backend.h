@@ -98,6 +98,7 @@ struct backend_limits {
     bool shared; /* others may append: a commit may meet BACKEND_CONFLICT at any time */
     size_t commit_requests_max;
     size_t commit_bytes_max;
+    size_t alone_bytes_max; /* of a request that is alone in its commit, if that is more */
 };
 
 struct backend {

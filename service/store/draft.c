@@ -395,17 +395,21 @@ static enum mx_code check_limits(const struct store_draft *draft, size_t bytes,
 {
     struct backend *backend = draft->store->backend;
     struct backend_limits limits;
+    size_t bytes_max;
 
     backend->ops->limits(backend, &limits);
+    bytes_max = limits.commit_bytes_max;
+    if (draft->group.len == 0 && limits.alone_bytes_max > bytes_max) {
+        bytes_max = limits.alone_bytes_max;
+    }
     if (draft->group.len >= limits.commit_requests_max) {
         return mx_fail(err, MX_RESOURCE_EXHAUSTED, "one commit takes at most %zu requests",
                        limits.commit_requests_max);
     }
-    if (draft->group.bytes > limits.commit_bytes_max ||
-        bytes > limits.commit_bytes_max - draft->group.bytes) {
+    if (draft->group.bytes > bytes_max || bytes > bytes_max - draft->group.bytes) {
         return mx_fail(err, MX_RESOURCE_EXHAUSTED,
                        "a change of %zu bytes, after %zu of the same commit: at most %zu", bytes,
-                       draft->group.bytes, limits.commit_bytes_max);
+                       draft->group.bytes, bytes_max);
     }
     return MX_OK;
 }

@@ -314,8 +314,12 @@ static void append_group(struct store *store, const struct store_draft *draft)
         const struct backend_request *request = &draft->group.at[i];
 
         if (request->change_len > 0) {
-            recent_append(store->recent,
-                          recent_change_create(++revision, request->change, request->change_len));
+            revision++;
+            /* One that would not be kept need not be copied. */
+            recent_append(store->recent, request->change_len > RECENT_BYTES_MAX
+                                             ? NULL
+                                             : recent_change_create(revision, request->change,
+                                                                    request->change_len));
         }
     }
 }

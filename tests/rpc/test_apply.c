@@ -637,6 +637,193 @@ static void only_administrators_apply(void **state)
         "yaml"));
 }
 
+/* ----------------------------------------------------------------- staging */
+
+static const struct reply *stage(const struct rpc_peer *peer, const char *offset, const char *part)
+{
+    return ask(fx, peer, "ConfigApply", "stage", "doc", "stage_offset", offset, "yaml", part, NULL);
+}
+
+static uint64_t staged_bytes(const struct reply *reply)
+{
+    return ((const Mxadm__V1__ConfigApplyResponse *) OK(reply)->message)->staged_bytes;
+}
+
+static const struct reply *apply_staged(const struct rpc_peer *peer)
+{
+    return ask(fx, peer, "ConfigApply", "staged", "doc", NULL);
+}
+
+#define FIRST        HEAD "accounts:\n  st"
+#define SECOND       "aged: {}\n"
+#define FIRST_LENGTH "42"
+
+static void a_document_in_parts_is_applied_as_one_and_ends(void **state)
+{
+    uint64_t revision = fixture_revision(fx);
+    struct options options = { .validate_only = true };
+
+    (void) state;
+    assert_int_equal(staged_bytes(stage(&root, "0", FIRST)), strlen(FIRST));
+    assert_int_equal(staged_bytes(stage(&root, "0", FIRST)), strlen(FIRST));
+    assert_int_equal(staged_bytes(stage(&root, FIRST_LENGTH, SECOND)), strlen(FIRST SECOND));
+    assert_int_equal(staged_bytes(stage(&root, FIRST_LENGTH, SECOND)), strlen(FIRST SECOND));
+    assert_int_equal(fixture_revision(fx), revision);
+    OK(ask_with(fx, &root, &options, "ConfigApply", "staged", "doc", NULL));
+    assert_true(ADDS((const Mxadm__V1__ConfigApplyResponse *) OK(apply_staged(&root))->message,
+                     "account", "staged"));
+    REFUSED(apply_staged(&root), NOT_FOUND, "STAGE_NOT_FOUND");
+}
+
+static void an_applied_document_is_gone_and_its_answer_is_not(void **state)
+{
+    struct options options = { .id = "staged-apply-001" };
+    const struct reply *first;
+    const struct reply *second;
+
+    (void) state;
+    (void) stage(&root, "0", HEAD "accounts: {again: {}}\n");
+    first = OK(ask_with(fx, &root, &options, "ConfigApply", "staged", "doc", NULL));
+    second = OK(ask_with(fx, &root, &options, "ConfigApply", "staged", "doc", NULL));
+    assert_int_equal(second->revision, first->revision);
+    assert_int_equal(second->len, first->len);
+    assert_memory_equal(second->bytes, first->bytes, first->len);
+}
+
+static void a_refused_document_stays_staged(void **state)
+{
+    (void) state;
+    (void) stage(&root, "0", HEAD "accounts: {a: {x: 1}}\n");
+    REFUSED(apply_staged(&root), INVALID_ARGUMENT, "INVALID_ARGUMENT");
+    REFUSED(apply_staged(&root), INVALID_ARGUMENT, "INVALID_ARGUMENT");
+    OK(ask(fx, &root, "ConfigApply", "stage", "doc", "discard", "1", NULL));
+    REFUSED(apply_staged(&root), NOT_FOUND, "STAGE_NOT_FOUND");
+}
+
+static void a_part_behind_a_gap_is_told_where_to_go_on(void **state)
+{
+    const struct reply *reply;
+
+    (void) state;
+    (void) stage(&root, "0", "12345");
+    reply = REFUSED(stage(&root, "7", "x"), OUT_OF_RANGE, "STAGE_OFFSET");
+    assert_string_equal(metadata(reply, "staged_bytes"), "5");
+    REFUSED(stage(&root, "4", "x"), OUT_OF_RANGE, "STAGE_OFFSET");
+}
+
+static void a_staged_document_is_of_who_staged_it(void **state)
+{
+    (void) state;
+    (void) stage(&root, "0", HEAD);
+    REFUSED(apply_staged(&admin), NOT_FOUND, "STAGE_NOT_FOUND");
+    REFUSED(stage(&scoped, "0", HEAD), PERMISSION_DENIED, "ROLE_MISSING");
+}
+
+static void a_restart_leaves_nothing_staged(void **state)
+{
+    (void) state;
+    OK(stage(&root, "0", HEAD));
+    fixture_restart(fx);
+    REFUSED(apply_staged(&root), NOT_FOUND, "STAGE_NOT_FOUND");
+}
+
+static void calls_that_stage_and_apply_at_once_are_refused(void **state)
+{
+    static const char *const cases[][5] = {
+        { "yaml", "yaml", "x", "staged", "doc" },
+        { "staged", "stage", "doc", "staged", "doc" },
+        { "prune", "stage", "doc", "prune", "1" },
+        { "stage", "stage", "a/b", "yaml", "x" },
+        { "yaml", "stage", "doc", "yaml", "" },
+        { "discard", "yaml", "x", "discard", "1" },
+        { "staged", "staged", "..", "yaml", "" },
+        { "stage_offset", "yaml", "x", "stage_offset", "1" },
+        { "passphrase", "stage", "doc", "passphrase", "12345678" },
+        { "passphrase", "yaml", "x", "passphrase", "1234567" },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *const *c = cases[i];
+        const struct reply *reply =
+            REFUSED(ask(fx, &root, "ConfigApply", c[1], c[2], c[3], c[4], NULL), INVALID_ARGUMENT,
+                    "INVALID_ARGUMENT");
+
+        assert_true(has_violation(reply, c[0]));
+    }
+}
+
+/* -------------------------------------------------------------- contention */
+
+/* All are planned on the same snapshot, while the disk does not answer; each but the first finds
+ * that another was faster. */
+static void a_plan_that_was_overtaken_is_made_anew(void **state)
+{
+    struct pending *pending[8];
+    const char *text;
+
+    (void) state;
+    backend_gate_shut(fixture_gate(fx));
+    pending[0] = ask_later(fx, &root, NULL, "AccountAdd", "account", "gate", "address",
+                           "gate@example.org", NULL);
+    assert_true(backend_gate_await(fixture_gate(fx)));
+    for (int i = 1; i < 8; i++) {
+        pending[i] = ask_later(fx, &root, NULL, "ConfigApply", "yaml",
+                               fixture_text(fx, HEAD "accounts: {overtaken%d: {}}\n", i), NULL);
+    }
+    backend_gate_open(fixture_gate(fx));
+    for (int i = 0; i < 8; i++) {
+        OK(await(pending[i]));
+    }
+    text = export(fx, "");
+    for (int i = 1; i < 8; i++) {
+        assert_non_null(strstr(text, fixture_text(fx, "\n  overtaken%d: {}\n", i)));
+    }
+}
+
+/* ------------------------------------------------------------------- parts */
+
+/* Members and accounts in number, so that the document takes several parts, one of which ends among
+ * the members. */
+static void a_long_document_comes_in_parts_that_fit_together(void **state)
+{
+    static const struct fixture_options options = { .sqlite = true };
+    struct fixture *other = fixture_create(&options);
+    size_t size = 8 * 1024 * 1024;
+    char *yaml = fixture_text(other, "%*s", (int) size, "");
+    char *at = yaml;
+    size_t parts = 0;
+    const char *token = "";
+    const char *text;
+
+    (void) state;
+    at += sprintf(at, HEAD "domains: {long.example: {}}\naccounts: {one: {}}\naddresses:\n");
+    for (int i = 0; i < 20000; i++) {
+        at += sprintf(at, "  m%05d@long.example: {account: one}\n", i);
+    }
+    at += sprintf(at, "aliases:\n  all@long.example:\n    members:\n");
+    for (int i = 0; i < 20000; i++) {
+        at += sprintf(at, "    - m%05d@long.example\n", i);
+    }
+    (void) sprintf(at, "  last@long.example: {members: [m00000@long.example]}\n");
+    OK(ask(other, &root, "ConfigApply", "yaml", yaml, NULL));
+    do {
+        const Mxadm__V1__ConfigExportResponse *answer =
+            OK(ask(other, &viewer, "ConfigExport", "page_token", token, NULL))->message;
+
+        parts++;
+        token = answer->next_page_token;
+    } while (token[0] != '\0');
+    assert_true(parts > 1);
+    text = export(other, "");
+    assert_int_equal(((const Mxadm__V1__ConfigApplyResponse *) OK(
+                          ask(other, &root, "ConfigApply", "yaml", text, "prune", "1", NULL))
+                          ->message)
+                         ->unchanged,
+                     40005);
+    fixture_destroy(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -660,6 +847,15 @@ int main(void)
         cmocka_unit_test(a_sealed_document_needs_its_own_passphrase),
         cmocka_unit_test(a_hidden_secret_does_not_go_to_another_server),
         cmocka_unit_test(only_administrators_apply),
+        cmocka_unit_test(a_document_in_parts_is_applied_as_one_and_ends),
+        cmocka_unit_test(an_applied_document_is_gone_and_its_answer_is_not),
+        cmocka_unit_test(a_refused_document_stays_staged),
+        cmocka_unit_test(a_part_behind_a_gap_is_told_where_to_go_on),
+        cmocka_unit_test(a_staged_document_is_of_who_staged_it),
+        cmocka_unit_test(a_restart_leaves_nothing_staged),
+        cmocka_unit_test(calls_that_stage_and_apply_at_once_are_refused),
+        cmocka_unit_test(a_plan_that_was_overtaken_is_made_anew),
+        cmocka_unit_test(a_long_document_comes_in_parts_that_fit_together),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

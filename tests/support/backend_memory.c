@@ -360,7 +360,7 @@ struct backend *backend_memory_create(void)
     struct memory *memory = must(calloc(1, sizeof(*memory)));
 
     memory->backend.ops = &memory_ops;
-    memory->limits = (struct backend_limits){ false, SIZE_MAX, SIZE_MAX };
+    memory->limits = (struct backend_limits){ false, SIZE_MAX, SIZE_MAX, 0 };
     return &memory->backend;
 }
 

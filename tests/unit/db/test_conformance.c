@@ -813,6 +813,27 @@ static void a_commit_beyond_the_limits_is_refused_whole(void **state)
     free(value);
 }
 
+static void a_request_alone_in_its_commit_may_be_larger(void **state)
+{
+    struct fixture *fixture = *state;
+    struct backend *backend = fixture->backend;
+    struct backend_limits limits;
+    char *value = calloc(1, 8 * MEBIBYTE);
+    char key[2] = "a";
+
+    backend->ops->limits(backend, &limits);
+    if (limits.alone_bytes_max > limits.commit_bytes_max) {
+        group_request(&fixture->group, "large");
+        for (size_t size = 0; size <= limits.commit_bytes_max; size += 8 * MEBIBYTE) {
+            group_put(&fixture->group, key, 1, value, 8 * MEBIBYTE);
+            key[0]++;
+        }
+        (void) group_commit(&fixture->group, backend);
+        assert_found(fixture, "large", 1);
+    }
+    free(value);
+}
+
 static void an_id_too_long_is_refused(void **state)
 {
     struct fixture *fixture = *state;
