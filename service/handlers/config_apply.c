@@ -17,6 +17,7 @@
 #include "model/consistency.h"
 #include "model/dkim.h"
 #include "model/domain.h"
+#include "model/respell.h"
 #include "mxadm/v1/admin.pb-c.h"
 #include "stage/stage.h"
 
@@ -621,9 +622,13 @@ static void put_domain(struct rpc_call *call, const struct plan_entry *entry)
 {
     struct model *model = fresh_model(call);
     struct record_key key = copy_key(plan_key(entry));
+    Mxadm__V1__Domain *before = record_load(model, RECORD_DOMAIN, &key);
+    Mxadm__V1__Domain *after = record_unpack(model, RECORD_DOMAIN, plan_packed(entry));
 
-    (void) record_put(model, RECORD_DOMAIN, &key,
-                      record_unpack(model, RECORD_DOMAIN, plan_packed(entry)));
+    /* What is named is put in its new place below; what is not follows here. */
+    if (before == NULL || respell_domain(model, before, after, false)) {
+        (void) record_put(model, RECORD_DOMAIN, &key, &after->base);
+    }
 }
 
 /* Report addresses give way first and take their places once all domains are there. */

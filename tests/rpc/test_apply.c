@@ -385,6 +385,27 @@ static void an_address_may_move_to_another_account_though_it_is_a_member(void **
                         "alias member", "dan@example.org in d@example.org"));
 }
 
+static void another_case_rule_moves_what_the_document_does_not_name(void **state)
+{
+    const char *text;
+
+    (void) state;
+    (void) apply(HEAD "domains: {case.example: {}}\naccounts: {cas: {}}\n"
+                      "addresses: {Cas@case.example: {account: cas}, Two@case.example: {account: "
+                      "cas}}\n"
+                      "aliases: {All@case.example: {members: [cas@case.example]}}\n");
+    text = export(fx, "");
+    OK(ask(fx, &root, "AddressGet", "address", "cas@case.example", NULL));
+    (void) apply(HEAD "domains: {case.example: {localpart_case_sensitive: true}}\n"
+                      "addresses: {Two@case.example: {account: cas}}\n");
+    OK(ask(fx, &root, "AddressGet", "address", "Cas@case.example", NULL));
+    REFUSED(ask(fx, &root, "AddressGet", "address", "cas@case.example", NULL), NOT_FOUND,
+            "ADDRESS_NOT_FOUND");
+    assert_non_null(strstr(export(fx, ""), "- Cas@case.example\n"));
+    (void) apply_pruning(text);
+    assert_string_equal(without_comment(export(fx, "")), without_comment(text));
+}
+
 /* ----------------------------------------------------------------- pruning */
 
 static void what_is_not_named_stays_unless_pruned(void **state)
@@ -839,6 +860,7 @@ int main(void)
         cmocka_unit_test(a_report_address_that_is_wrong_is_told_at_its_domain),
         cmocka_unit_test(a_list_of_members_is_the_whole_of_them),
         cmocka_unit_test(an_address_may_move_to_another_account_though_it_is_a_member),
+        cmocka_unit_test(another_case_rule_moves_what_the_document_does_not_name),
         cmocka_unit_test(what_is_not_named_stays_unless_pruned),
         cmocka_unit_test(pruning_keeps_to_the_scope),
         cmocka_unit_test(what_others_need_is_not_pruned),

@@ -1259,6 +1259,7 @@ static const struct CMUnitTest sentences[] = {
     SENTENCE(reopen_changes_nothing_that_was_acknowledged),
     SENTENCE(a_commit_of_a_thousand_requests_is_applied_as_one),
     SENTENCE(a_commit_beyond_the_limits_is_refused_whole),
+    SENTENCE(a_request_alone_in_its_commit_may_be_larger),
     SENTENCE(an_id_too_long_is_refused),
     SENTENCE(a_commit_goes_through_in_the_middle_of_a_tail),
     SENTENCE(a_trim_in_the_middle_of_a_tail_is_told),
