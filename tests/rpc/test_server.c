@@ -17,7 +17,6 @@
 
 /* Declared, and built by a later release. */
 static const char *const next_release[] = {
-    "DomainSave",
     "ConfigRollback",
     "ConfigDiff",
 };
