@@ -148,6 +148,7 @@ static uint64_t count_own_reports(struct model *model, const Mxadm__V1__Domain *
         Mxadm__V1__Address *record = NULL;
 
         if (reports[i] != NULL &&
+            (reports[i]->domain[0] == '\0' || strcmp(reports[i]->domain, domain->name) == 0) &&
             name_parse_localpart(model->arena, reports[i]->localpart, &address.localpart) == NULL) {
             key = address_key(model, domain, &address);
             record = record_load(model, RECORD_ADDRESS, &key);

@@ -43,34 +43,36 @@ static const char *const domains[] = { "a.example", "b.example", "mail.example.c
 static const char *const accounts[] = { "p", "q", "r", "postmaster" };
 #define ACCOUNTS 4
 
-/* What collides by case, contains separators, or is special. */
+/* The first ones differ whatever the rules; the others collide by case, contain separators, or are
+ * special. */
 static const char *const localparts[] = {
-    "a",
     "A",
     "b",
-    "B",
-    "a-b",
-    "A-b",
-    "a=b",
-    "a--b",
-    "x+y",
-    "ab",
     "aB",
+    "\xc3\x84",
+    "Reports",
+    "Team",
+    "dmarcreports",
+    "\"Two words\"",
+    "x=y",
+    "a",
+    "B",
+    "ab",
     "AB",
     "\xc3\xa4",
-    "\xc3\x84",
+    "reports",
+    "team",
+    "\"two words\"",
+    "a-b",
+    "A-b",
+    "a--b",
+    "x+y",
     "postmaster",
     "PostMaster",
     "tls-reports",
-    "dmarcreports",
-    "reports",
-    "Reports",
-    "team",
-    "Team",
-    "\"two words\"",
-    "\"Two words\"",
 };
-#define LOCALPARTS 24
+#define LOCALPARTS       24
+#define PLAIN_LOCALPARTS 9
 
 static const char *const separators[] = { "+", "-", "=", "--", "-=" };
 #define SEPARATORS   5
@@ -127,7 +129,7 @@ static char *any_account(struct walk *walk)
 
 static char *any_localpart(struct walk *walk)
 {
-    return (char *) localparts[below(walk, LOCALPARTS)];
+    return (char *) localparts[below(walk, one_in(walk, 8) ? LOCALPARTS : PLAIN_LOCALPARTS)];
 }
 
 static char *any_address(struct walk *walk)
@@ -138,16 +140,6 @@ static char *any_address(struct walk *walk)
 static char *any_address_or_catchall(struct walk *walk)
 {
     return one_in(walk, 10) ? text(walk, "@%s", any_domain(walk)) : any_address(walk);
-}
-
-static char **any_addresses(struct walk *walk, size_t count)
-{
-    char **list = arena_alloc(walk->arena, (count + 1) * sizeof(*list));
-
-    for (size_t i = 0; i < count; i++) {
-        list[i] = any_address(walk);
-    }
-    return list;
 }
 
 /* -------------------------------------------------------------- certificates */
@@ -250,6 +242,43 @@ static bool ignore_problem(void *context, const struct consistency_problem *prob
     return false;
 }
 
+/* An address that there is, mostly: random ones seldom hit. NULL for `account_out`: not asked. */
+static char *some_address(struct walk *walk, char **account_out)
+{
+    struct look look = look_begin(walk);
+    struct record_key range = record_prefix(RECORD_ADDRESS, NULL);
+    uint64_t count = record_count(&look.model, &range);
+    uint64_t skip = count == 0 ? 0 : below(walk, (unsigned) count);
+    char *name = any_address(walk);
+    struct store_cursor cursor;
+    struct store_entry entry;
+
+    store_cursor_init(&cursor, look.model.view, record_slice(&range), whole(), false);
+    while (!one_in(walk, 200) && store_cursor_next(&cursor, &entry)) {
+        if (skip-- == 0) {
+            Mxadm__V1__Address *address = record_unpack(&look.model, RECORD_ADDRESS, entry.value);
+
+            name = address->address;
+            if (account_out != NULL) {
+                *account_out = address->account;
+            }
+            break;
+        }
+    }
+    look_end(&look);
+    return name;
+}
+
+static char **some_addresses(struct walk *walk, size_t count)
+{
+    char **list = arena_alloc(walk->arena, (count + 1) * sizeof(*list));
+
+    for (size_t i = 0; i < count; i++) {
+        list[i] = one_in(walk, 4) ? any_address(walk) : some_address(walk, NULL);
+    }
+    return list;
+}
+
 /* ------------------------------------------------------------------ operations */
 
 struct operation {
@@ -331,8 +360,10 @@ static struct operation account_save(struct walk *walk)
     request->account = REQUEST(walk, account);
     request->account->name = any_account(walk);
     request->account->n_from_id_login_addresses = below(walk, 3);
-    request->account->from_id_login_addresses =
-        any_addresses(walk, request->account->n_from_id_login_addresses);
+    request->account->from_id_login_addresses = some_addresses(walk, 2);
+    if (request->account->n_from_id_login_addresses > 0) {
+        request->account->from_id_login_addresses[0] = some_address(walk, &request->account->name);
+    }
     request->update_mask = mask(walk, "from_id_login_addresses", NULL);
     return (struct operation){ "AccountSave", &request->base };
 }
@@ -364,8 +395,15 @@ static void any_separators(struct walk *walk, Mxadm__V1__Domain *domain)
 static struct operation domain_save(struct walk *walk)
 {
     static const char *const paths[] = {
-        "localpart_case_sensitive", "localpart_separators", "dmarc",   "tlsrpt",
-        "dmarc.localpart",          "dmarc.account",        "disabled"
+        "localpart_case_sensitive",
+        "localpart_case_sensitive",
+        "localpart_separators",
+        "dmarc",
+        "tlsrpt",
+        "dmarc.localpart",
+        "dmarc.account",
+        "tlsrpt.account",
+        "disabled",
     };
     Mxadm__V1__DomainSaveRequest *request = REQUEST(walk, domain_save_request);
     unsigned count = sizeof(paths) / sizeof(paths[0]);
@@ -388,7 +426,7 @@ static struct operation alias_add(struct walk *walk)
 
     request->address = any_address(walk);
     request->n_members = 1 + below(walk, 3);
-    request->members = any_addresses(walk, request->n_members);
+    request->members = some_addresses(walk, request->n_members);
     return (struct operation){ "AliasAdd", &request->base };
 }
 
@@ -439,7 +477,7 @@ static struct operation members_add(struct walk *walk)
 
     request->address = some_alias(walk);
     request->n_members = 1 + below(walk, 2);
-    request->members = any_addresses(walk, request->n_members);
+    request->members = some_addresses(walk, request->n_members);
     return (struct operation){ "AliasAddressesAdd", &request->base };
 }
 
@@ -449,7 +487,7 @@ static struct operation members_remove(struct walk *walk)
 
     request->address = some_alias(walk);
     request->n_members = 1;
-    request->members = any_addresses(walk, request->n_members);
+    request->members = some_addresses(walk, request->n_members);
     return (struct operation){ "AliasAddressesRemove", &request->base };
 }
 
@@ -460,7 +498,7 @@ static struct operation tls_key_add(struct walk *walk)
 
     request->certificate.data = (uint8_t *) der.data;
     request->certificate.len = der.len;
-    request->login_address = any_address(walk);
+    request->login_address = *some_addresses(walk, 1);
     return (struct operation){ "TLSPublicKeyAdd", &request->base };
 }
 
@@ -495,7 +533,7 @@ static struct operation tls_key_update(struct walk *walk)
 
     request->tls_public_key = REQUEST(walk, tls_public_key);
     request->tls_public_key->fingerprint = some_fingerprint(walk);
-    request->tls_public_key->login_address = any_address(walk);
+    request->tls_public_key->login_address = *some_addresses(walk, 1);
     request->update_mask = mask(walk, "login_address", NULL);
     return (struct operation){ "TLSPublicKeyUpdate", &request->base };
 }
@@ -904,7 +942,7 @@ static void alter(struct walk *walk, enum record_kind kind, ProtobufCMessage *re
         alter_domain(walk, (Mxadm__V1__Domain *) record);
     } else if (kind == RECORD_ACCOUNT && !one_in(walk, 4)) {
         account->n_from_id_login_addresses = below(walk, 3);
-        account->from_id_login_addresses = any_addresses(walk, account->n_from_id_login_addresses);
+        account->from_id_login_addresses = some_addresses(walk, account->n_from_id_login_addresses);
     } else if (kind == RECORD_ADDRESS && one_in(walk, 2)) {
         address->account = any_account(walk);
     } else {

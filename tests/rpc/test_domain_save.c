@@ -218,6 +218,26 @@ static void rule_3_3_08_an_mta_sts_policy_is_checked_and_served_in_ascii(void **
 
 /* --------------------------------------------------------- report addresses */
 
+/* The one with the same localpart at another domain is not to be taken for the one here. */
+static void what_holds_a_domain_is_counted_without_its_own_report_addresses(void **state)
+{
+    const struct reply *reply;
+
+    (void) state;
+    OK(ask(fx, &root, "DomainSave", "domain.name", "example.org", "domain.dmarc.localpart",
+           "reports", "domain.dmarc.domain", "far.example", "domain.tlsrpt.localpart", "reports",
+           "update_mask.paths", "dmarc.localpart", "update_mask.paths", "dmarc.domain",
+           "update_mask.paths", "tlsrpt.localpart", NULL));
+    reply = REFUSED(ask(fx, &root, "DomainRemove", "domain", "example.org", NULL),
+                    FAILED_PRECONDITION, "DOMAIN_IN_USE");
+    assert_true(has_blocker(reply, "address", "alice@example.org"));
+    assert_int_equal(reply->envelope->status->precondition_failure->total, 1);
+    OK(ask(fx, &root, "DomainSave", "domain.name", "example.org", "domain.dmarc.localpart",
+           "dmarcreports", "domain.tlsrpt.localpart", "tlsreports", "update_mask.paths",
+           "dmarc.localpart", "update_mask.paths", "dmarc.domain", "update_mask.paths",
+           "tlsrpt.localpart", NULL));
+}
+
 static void rule_3_7_a_report_address_moves_with_the_settings(void **state)
 {
     (void) state;
@@ -585,6 +605,7 @@ int main(void)
         cmocka_unit_test(every_wrong_value_is_named),
         cmocka_unit_test(rule_3_3_02_the_client_settings_domain_is_stored_as_a_name),
         cmocka_unit_test(rule_3_3_08_an_mta_sts_policy_is_checked_and_served_in_ascii),
+        cmocka_unit_test(what_holds_a_domain_is_counted_without_its_own_report_addresses),
         cmocka_unit_test(rule_3_7_a_report_address_moves_with_the_settings),
         cmocka_unit_test(rule_3_7_01_and_03_account_and_domain_of_reports_exist),
         cmocka_unit_test(rule_3_7_05_a_report_address_takes_nobody_elses),
