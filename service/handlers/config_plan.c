@@ -168,7 +168,7 @@ static struct plan_entry *add_entry(struct reading *reading, enum record_kind ki
     entry->key_len = (uint16_t) key.len;
     entry->packed_len = (uint32_t) packed.len;
     memcpy(entry->data, key.data, key.len);
-    if (packed.len > 0) {
+    if (packed.data != NULL) {
         memcpy(entry->data + key.len, packed.data, packed.len);
     }
     *plan->end = entry;

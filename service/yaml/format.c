@@ -243,8 +243,11 @@ const char *format_base64(struct arena *arena, const void *data, size_t len)
         group |= i + 2 < len ? in[i + 2] : 0;
         *out++ = digits64[group >> 18];
         *out++ = digits64[group >> 12 & 63];
-        *out++ = i + 1 < len ? digits64[group >> 6 & 63] : '=';
-        *out++ = i + 2 < len ? digits64[group & 63] : '=';
+        *out++ = digits64[group >> 6 & 63];
+        *out++ = digits64[group & 63];
+    }
+    for (size_t missing = (3 - len % 3) % 3; missing > 0; missing--) {
+        out[-(ptrdiff_t) missing] = '=';
     }
     return text;
 }
@@ -311,10 +314,13 @@ bool format_parse_hex(struct arena *arena, const char *text, struct slice *out)
     uint8_t *bytes = arena_alloc(arena, len / 2 + 1);
 
     for (size_t i = 0; i + 1 < len; i += 2) {
-        if (digit16(text[i]) < 0 || digit16(text[i + 1]) < 0) {
+        int high = digit16(text[i]);
+        int low = digit16(text[i + 1]);
+
+        if (high < 0 || low < 0) {
             return false;
         }
-        bytes[i / 2] = (uint8_t) (digit16(text[i]) << 4 | digit16(text[i + 1]));
+        bytes[i / 2] = (uint8_t) (high * 16 + low);
     }
     *out = slice_of(bytes, len / 2);
     return len % 2 == 0;
