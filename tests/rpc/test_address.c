@@ -311,6 +311,21 @@ static void rule_5_5_03_postmaster_of_a_host_is_the_settings(void **state)
     }
 }
 
+static void rule_5_5_01_postmaster_has_no_letter_case(void **state)
+{
+    const char *const domain = "xn--bcher-kva.example"; /* postmaster is bob's here */
+
+    (void) state;
+    OK(ask(fx, &root, "DomainSave", "domain.name", domain, "domain.localpart_case_sensitive", "1",
+           "update_mask.paths", "localpart_case_sensitive", NULL));
+    assert_int_equal(lookup("POSTmaster@xn--bcher-kva.example")->via, VIA(ADDRESS));
+    OK(address_get("PostMaster@xn--bcher-kva.example"));
+    REFUSES(fx, ALREADY_EXISTS, "ADDRESS_IN_USE",
+            address_add("alice", "PostMaster@xn--bcher-kva.example"));
+    OK(ask(fx, &root, "DomainSave", "domain.name", domain, "update_mask.paths",
+           "localpart_case_sensitive", NULL));
+}
+
 static void rule_5_5_04_the_hosts_tls_reports_go_where_the_settings_say(void **state)
 {
     const Mxadm__V1__AddressLookupResponse *found = lookup("tls-reports@mail.example.com");
@@ -391,6 +406,7 @@ int main(void)
         cmocka_unit_test(rule_5_5_08_what_nothing_has_goes_to_the_catchall),
         cmocka_unit_test(rule_5_5_10_the_catchall_comes_before_the_postmaster),
         cmocka_unit_test(rule_5_5_03_postmaster_of_a_host_is_the_settings),
+        cmocka_unit_test(rule_5_5_01_postmaster_has_no_letter_case),
         cmocka_unit_test(rule_5_5_04_the_hosts_tls_reports_go_where_the_settings_say),
         cmocka_unit_test(rule_5_5_05_an_unknown_domain_is_another_error_than_an_unknown_address),
         cmocka_unit_test(report_addresses_are_found_with_their_mailbox),

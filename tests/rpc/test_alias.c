@@ -428,7 +428,77 @@ static void rule_5_5_07_an_alias_is_found_and_hides_the_catchall(void **state)
     assert_int_equal(found->via, MXADM__V1__ADDRESS_LOOKUP_RESPONSE__VIA__VIA_CATCHALL);
 }
 
+/* A domain without report addresses and without the address that DomainAdd gives it. */
+static void add_bare_domain(const char *domain)
+{
+    OK(ask(fx, &root, "DomainAdd", "domain", domain, "account", "alice", NULL));
+    OK(ask(fx, &root, "AddressRemove", "address", fixture_text(fx, "postmaster@%s", domain), NULL));
+    OK(ask(fx, &root, "DomainSave", "domain.name", domain, "update_mask.paths", "dmarc",
+           "update_mask.paths", "tlsrpt", NULL));
+}
+
+static void rule_5_6_02_a_domain_without_anything_takes_no_mail(void **state)
+{
+    static const char *const addresses[] = { "x@gone.example", "postmaster@gone.example" };
+
+    (void) state;
+    add_bare_domain("gone.example");
+    for (size_t i = 0; i < 2; i++) {
+        const struct reply *reply =
+            REFUSED(ask(fx, &viewer, "AddressLookup", "address", addresses[i], NULL), NOT_FOUND,
+                    "DOMAIN_NOT_FOUND");
+
+        assert_non_null(strstr(reply->words, "neither addresses nor aliases"));
+    }
+    OK(ask(fx, &root, "AddressAdd", "account", "bob", "address", "b@gone.example", NULL));
+    REFUSED(ask(fx, &viewer, "AddressLookup", "address", "x@gone.example", NULL), NOT_FOUND,
+            "ADDRESS_NOT_FOUND");
+    OK(ask(fx, &root, "AddressRemove", "address", "b@gone.example", NULL));
+    OK(ask(fx, &root, "DomainRemove", "domain", "gone.example", NULL));
+}
+
+static void rule_5_6_03_a_domain_of_aliases_alone_takes_mail(void **state)
+{
+    const Mxadm__V1__AddressLookupResponse *found;
+
+    (void) state;
+    add_bare_domain("gone.example");
+    OK(alias_add("crew@gone.example", "bob@example.org"));
+    found = OK(ask(fx, &viewer, "AddressLookup", "address", "crew@gone.example", NULL))->message;
+    assert_int_equal(found->via, MXADM__V1__ADDRESS_LOOKUP_RESPONSE__VIA__VIA_ALIAS);
+    REFUSED(ask(fx, &viewer, "AddressLookup", "address", "x@gone.example", NULL), NOT_FOUND,
+            "ADDRESS_NOT_FOUND");
+    found =
+        OK(ask(fx, &viewer, "AddressLookup", "address", "postmaster@gone.example", NULL))->message;
+    assert_int_equal(found->via, MXADM__V1__ADDRESS_LOOKUP_RESPONSE__VIA__VIA_POSTMASTER);
+    OK(ask(fx, &root, "DomainRemove", "domain", "gone.example", NULL));
+}
+
 /* ----------------------------------------------------- removing what it needs */
+
+static void rule_5_4_02_an_account_may_be_a_member_through_several_addresses(void **state)
+{
+    (void) state;
+    OK(ask(fx, &root, "AddressAdd", "account", "bob", "address", "rob@example.org", NULL));
+    OK(members_add("team@example.org", "rob@example.org"));
+    assert_true(has_member("team@example.org", "bob@example.org", "bob"));
+    assert_true(has_member("team@example.org", "rob@example.org", "bob"));
+    OK(ask(fx, &root, "AddressRemove", "address", "bob@example.org", NULL));
+    assert_true(has_member("team@example.org", "rob@example.org", "bob"));
+}
+
+/* The report address of a domain gets another account: members say so. */
+static void a_member_says_the_account_of_its_address_also_when_that_changes(void **state)
+{
+    (void) state;
+    OK(members_add("team@example.org", "dmarcreports@example.org"));
+    OK(ask(fx, &root, "DomainSave", "domain.name", "example.org", "domain.dmarc.account", "bob",
+           "update_mask.paths", "dmarc.account", NULL));
+    assert_true(has_member("team@example.org", "dmarcreports@example.org", "bob"));
+    OK(ask(fx, &root, "DomainSave", "domain.name", "example.org", "domain.dmarc.account", "alice",
+           "update_mask.paths", "dmarc.account", NULL));
+    assert_true(has_member("team@example.org", "dmarcreports@example.org", "alice"));
+}
 
 static void rule_1_16_11_a_removed_address_leaves_its_aliases(void **state)
 {
@@ -710,6 +780,10 @@ int main(void)
         TEST(an_update_needs_an_alias_and_a_mask),
         TEST(rule_1_17_06_a_removed_alias_is_gone_with_its_members_alone),
         TEST(rule_5_5_07_an_alias_is_found_and_hides_the_catchall),
+        TEST(rule_5_6_02_a_domain_without_anything_takes_no_mail),
+        TEST(rule_5_6_03_a_domain_of_aliases_alone_takes_mail),
+        TEST(rule_5_4_02_an_account_may_be_a_member_through_several_addresses),
+        TEST(a_member_says_the_account_of_its_address_also_when_that_changes),
         TEST(rule_1_16_11_a_removed_address_leaves_its_aliases),
         TEST(rule_1_19_02_an_account_with_a_member_stays),
         TEST(memberships_beyond_the_first_twenty_are_counted),

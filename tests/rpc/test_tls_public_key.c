@@ -441,6 +441,17 @@ static void rule_1_16_09_exactly_the_login_addresses_that_reach_nobody_are_dropp
     assert_string_equal(removed->from_id_login_addresses[0], "bob@example.org");
 }
 
+static void rule_b14_login_addresses_are_the_accounts_own(void **state)
+{
+    (void) state;
+    REFUSES(fx, FAILED_PRECONDITION, "LOGIN_ADDRESS_UNREACHABLE",
+            from_ids("bob", "bob@example.org", "alice@example.org"));
+    OK(address_add("alice", "@example.org"));
+    REFUSES(fx, FAILED_PRECONDITION, "LOGIN_ADDRESS_UNREACHABLE",
+            from_ids("bob", "any@example.org", NULL));
+    OK(address_remove("@example.org"));
+}
+
 static void rule_1_19_05_keys_go_with_their_account(void **state)
 {
     const Mxadm__V1__AccountRemoveResponse *removed;
@@ -545,6 +556,7 @@ int main(void)
         TEST(rule_1_16_10_an_address_stays_that_a_key_needs),
         TEST(rule_1_16_10_a_catchall_stays_that_a_key_needs),
         TEST(rule_1_16_09_exactly_the_login_addresses_that_reach_nobody_are_dropped),
+        TEST(rule_b14_login_addresses_are_the_accounts_own),
         TEST(rule_1_19_05_keys_go_with_their_account),
         TEST(rule_1_11_02_a_domain_stays_that_is_logged_in_at),
         TEST(an_address_that_somebody_logs_in_with_is_not_taken_away),
