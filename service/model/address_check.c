@@ -76,9 +76,13 @@ static void check_trust(struct model *model, const char *path, const Mxadm__V1__
     if (ruleset->list_allow_domain[0] != '\0') {
         status_field(model->status, is_forward, "can't be together with list_allow_domain");
     }
-    if (ruleset->smtp_mail_from_regexp[0] == '\0' || ruleset->verified_domain[0] == '\0') {
-        status_field(model->status, is_forward,
-                     "needs both smtp_mail_from_regexp and verified_domain");
+    if (ruleset->smtp_mail_from_regexp[0] == '\0') {
+        status_field(model->status, check_field(model, path, "smtp_mail_from_regexp"),
+                     "is required with is_forward");
+    }
+    if (ruleset->verified_domain[0] == '\0') {
+        status_field(model->status, check_field(model, path, "verified_domain"),
+                     "is required with is_forward");
     }
 }
 

@@ -155,15 +155,17 @@ static void check_redirect(struct model *model, const char *path,
                            const Mxadm__V1__WebRedirect *target)
 {
     const char *regexp = check_field(model, path, "orig_path_regexp");
-    bool pair = target->orig_path_regexp[0] != '\0';
+    const char *replace = check_field(model, path, "replace_path");
+    bool has_regexp = target->orig_path_regexp[0] != '\0';
+    bool has_replace = target->replace_path[0] != '\0';
 
     check_base_url(model, check_field(model, path, "base_url"), target->base_url);
     (void) check_regexp(model, regexp, target->orig_path_regexp);
-    (void) check_line(model, check_field(model, path, "replace_path"), target->replace_path);
-    if (pair != (target->replace_path[0] != '\0')) {
-        status_field(model->status, regexp,
-                     "orig_path_regexp and replace_path are only together of use");
-    } else if (!pair && target->base_url[0] == '\0') {
+    (void) check_line(model, replace, target->replace_path);
+    if (has_regexp != has_replace) {
+        status_field(model->status, has_regexp ? replace : regexp,
+                     "is required: orig_path_regexp and replace_path go together");
+    } else if (!has_regexp && target->base_url[0] == '\0') {
         status_field(model->status, path,
                      "has neither base_url nor orig_path_regexp and replace_path");
     }

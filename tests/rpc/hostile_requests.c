@@ -139,6 +139,8 @@ const size_t good_requests_count = sizeof(good_requests) / sizeof(good_requests[
 #define ABSENT B(EMPTY)
 /* What a filter may be: it lets nothing through. */
 #define FILTER (LINE | ABSENT | B(CONTROL) | B(NEWLINE))
+/* What compiles in RE2. */
+#define EXPRESSION (B(UP) | B(ROOT) | B(SLASH) | B(EXPONENT))
 /* What the server makes itself and ignores. */
 #define NUMBERS (B(MINUS_ONE) | B(LARGEST) | B(SMALLEST))
 #define IGNORED (FILTER | B(LONG) | NUMBERS | B(MISSING) | B(NO_BYTES) | B(MANY_BYTES))
@@ -163,8 +165,57 @@ const struct legal_value legal_values[] = {
     { "DKIM*.hash", B(ENUM_ZERO) },
     { "DKIMKeyMake.domain", ABSENT },
     { "DKIMKeyMake.selector", ABSENT },
-    /* Made by the server. */
+    /* Made by the server, or what names the record. */
     { "*Save.*.revision", IGNORED },
+    { "*Save.*.create_time*", IGNORED },
+    { "*Save.*.update_time*", IGNORED },
+    { "*Save.*.ascii_name", IGNORED },
+    { "DKIMSave.*.algorithm", B(ENUM_ZERO) },
+    { "DKIMSave.*.public_key*", IGNORED },
+    { "DKIMSave.*.key_file", IGNORED },
+    { "AddressSave.address.canonical_address", IGNORED },
+    { "AddressSave.address.domain", IGNORED },
+    { "AddressSave.address.account", IGNORED },
+    { "AddressSave.address.report_domain", IGNORED },
+    { "AddressSave.address.kind", B(ENUM_ZERO) },
+    /* Free text, and what may be absent. */
+    { "*Save.update_mask.paths", B(TWICE) },
+    { "*Save.*description", LINE | ABSENT },
+    { "*Save.*full_name", LINE | ABSENT },
+    { "*Save.*comment", LINE | ABSENT },
+    { "*Save.*log_name", LINE | ABSENT },
+    { "*Save.*_domain", B(TWICE) | ABSENT },
+    { "*Save.*routes", B(TWICE) },
+    { "AccountSave.account.domain", ABSENT },
+    { "AccountSave.account.login_disabled", LINE | ABSENT },
+    { "AccountSave.*_webhook", B(MISSING) },
+    { "AccountSave.*.authorization", LINE | ABSENT },
+    { "AccountSave.*_period", B(MISSING) },
+    { "AccountSave.account.quota_message_size", B(MINUS_ONE) | B(LARGEST) },
+    { "AccountSave.account.max_*_per_day", B(LARGEST) },
+    { "AccountSave.*_words", B(LARGEST) },
+    { "AccountSave.account.junk_filter", B(MISSING) },
+    { "AccountSave.account.automatic_junk_flags", B(MISSING) },
+    { "AccountSave.account.imap_capabilities_disabled[[]?]", B(PATTERN) },
+    { "AddressSave.*_smtp_error", LINE | ABSENT },
+    { "AddressSave.*rulesets", B(TWICE) },
+    { "AddressSave.*headers_regexp", B(TWICE) },
+    /* A mailbox may be called nearly anything, and an expression is what compiles. */
+    { "*Save.*mailbox", LINE & ~(B(UP) | B(ROOT)) },
+    { "*Save.address.mailbox", ABSENT },
+    { "*Save.*rejects*mailbox", ABSENT },
+    { "AccountSave.account.introbox", (LINE & ~(B(UP) | B(ROOT))) | ABSENT },
+    { "*Save.*_regexp", EXPRESSION },
+    { "AccountSave.*_regexp", ABSENT },
+    { "AddressSave.*msg_from_regexp", ABSENT },
+    { "AddressSave.*headers_regexp*", EXPRESSION },
+    { "AddressSave.address.rulesets[[]1].smtp_mail_from_regexp", ABSENT },
+    { "ConfigSave.config.web_handlers", B(TWICE) | B(MANY) },
+    { "ConfigSave.*.strip_prefix", B(ROOT) | ABSENT },
+    { "ConfigSave.*.root", LINE },
+    { "ConfigSave.*.response_headers[[]0].value", LINE | ABSENT },
+    { "ConfigSave.*.base_url", ABSENT },
+    { "ConfigSave.*.replace_path", LINE },
 };
 const size_t legal_values_count = sizeof(legal_values) / sizeof(legal_values[0]);
 
