@@ -196,6 +196,27 @@ static void names_are_kept_as_records_hold_them(void **state)
                                                           "cher.example");
 }
 
+static void rule_2_10_02_numbers_keep_their_value(void **state)
+{
+    const Mxadm__V1__Account *account = saved(
+        ask(fx, &root, "AccountSave", "account.name", "alice", "account.junk_filter.threshold",
+            "0.30000000000000004", "account.junk_filter.max_power", "1e-9",
+            "account.junk_filter.rare_words", "1", "update_mask.paths", "junk_filter", NULL));
+
+    (void) state;
+    assert_true(account->junk_filter->threshold == 0.30000000000000004);
+    assert_true(account->junk_filter->max_power == 1e-9);
+}
+
+static void rule_1_13_04_a_save_checks_all_before_it_writes(void **state)
+{
+    (void) state;
+    REFUSES(fx, INVALID_ARGUMENT, "INVALID_ARGUMENT",
+            ask(fx, &root, "AccountSave", "account.name", "alice", "account.description", "good",
+                "account.introbox", "inbox", "update_mask.paths", "description",
+                "update_mask.paths", "introbox", NULL));
+}
+
 /* ------------------------------------------------------------------- masks */
 
 static void only_what_the_mask_names_changes(void **state)
@@ -476,6 +497,8 @@ int main(void)
         cmocka_unit_test(values_are_held_against_the_contract),
         cmocka_unit_test(rule_3_4_06_a_text_of_256_bytes_is_the_longest),
         cmocka_unit_test(rule_3_6_08_all_that_is_wrong_is_said_at_once),
+        cmocka_unit_test(rule_2_10_02_numbers_keep_their_value),
+        cmocka_unit_test(rule_1_13_04_a_save_checks_all_before_it_writes),
         cmocka_unit_test(names_are_kept_as_records_hold_them),
         cmocka_unit_test(only_what_the_mask_names_changes),
         cmocka_unit_test(what_names_the_account_or_is_made_by_the_server_stays),
