@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batch.h"
 #include "memory.h"
 #include "message.h"
 #include "value.h"
@@ -213,6 +214,9 @@ bool json_to_message(const json_t *json, ProtobufCMessage *message, struct probl
     json_object_foreach((json_t *) json, name, value)
     {
         const ProtobufCFieldDescriptor *field = message_field(descriptor, name, strlen(name));
+        if (field == NULL && batch_has_request(descriptor, name)) {
+            continue;
+        }
         if (field == NULL) {
             good = problem_say(problem, "%.100s: there is no such field in %s", name,
                                descriptor->name);
@@ -227,7 +231,7 @@ bool json_to_message(const json_t *json, ProtobufCMessage *message, struct probl
         }
     }
     free(seen);
-    return good;
+    return good && batch_complete(json, message, problem);
 }
 
 bool json_read_message(const char *text, size_t len, ProtobufCMessage *message,

@@ -2,7 +2,8 @@
  * Messages as proto3 JSON, both ways, through jansson. Written: lowerCamelCase
  * names, 64 bit numbers and bytes (base64) as strings, enum values by name,
  * fields without a value left out. Read: also the names of the .proto file and
- * short enum names; unknown fields are errors.
+ * short enum names; unknown fields are errors. A call of a batch may have its
+ * request as JSON, too (batch.h).
  */
 #pragma once
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batch.h"
 #include "change.h"
 #include "json.h"
 #include "layout.h"
@@ -20,7 +21,8 @@ struct run {
     ProtobufCMessage *request;
     const struct options *options;
     struct print_table table;
-    json_t *json; /* with --json: all pages joined */
+    json_t *json;   /* with --json: all pages joined */
+    size_t refused; /* of a batch: so many of its calls */
     uint64_t left;
 };
 
@@ -105,6 +107,9 @@ static void print_human(struct run *run, const ProtobufCMessage *response)
 static void join_json(struct run *run, const ProtobufCMessage *response)
 {
     json_t *page = json_of_message(response);
+    if (batch_is_answer(response)) {
+        batch_name_responses(page, run->request, response);
+    }
     const char *name;
     json_t *value;
     json_object_del(run->json, "nextPageToken");
@@ -168,8 +173,13 @@ static void take_response(struct run *run, const mxadm_result *result)
         }
     } else if (dry && !is_list(run->command->method)) {
         print_changes(stdout, result);
+    } else if (batch_is_answer(response) && !run->options->quiet) {
+        batch_print(stdout, run->request, response);
     } else if (!run->options->quiet) {
         print_human(run, response);
+    }
+    if (batch_is_answer(response)) {
+        run->refused = batch_refused(response);
     }
 }
 
@@ -247,7 +257,7 @@ static enum exit_code run_pages(struct run *run, mxadm_client *client)
     if (run->options->json && !run->options->quiet) {
         print_json(stdout, run->json);
     }
-    return EXIT_DONE;
+    return run->refused > 0 ? EXIT_REFUSED : EXIT_DONE;
 }
 
 mxadm_client *run_open(const struct options *options, uint32_t connections)

@@ -323,6 +323,58 @@ static void json_output_joins_the_pages(void **state)
     assert_null(strstr(fixture->out, "nextPageToken"));
 }
 
+#define BATCH_JSON                                                                                 \
+    "{\"calls\": [{\"method\": \"AccountAdd\", \"request\": {\"account\": \"bob\"}},"              \
+    " {\"method\": \"AccountRemove\", \"request\": {\"account\": \"eve\"}}]}"
+
+/* Two results: an account that was added, and a refusal. */
+static void answer_batch(struct fixture *fixture)
+{
+    Mxadm__V1__Account account = MXADM__V1__ACCOUNT__INIT;
+    Mxadm__V1__AccountAddResponse added = MXADM__V1__ACCOUNT_ADD_RESPONSE__INIT;
+    Mxadm__V1__Status status = MXADM__V1__STATUS__INIT;
+    Mxadm__V1__BatchResult results[2] = { MXADM__V1__BATCH_RESULT__INIT,
+                                          MXADM__V1__BATCH_RESULT__INIT };
+    Mxadm__V1__BatchResult *list[2] = { &results[0], &results[1] };
+    Mxadm__V1__BatchResponse response = MXADM__V1__BATCH_RESPONSE__INIT;
+    uint8_t packed[64];
+    account.name = (char *) "bob";
+    added.account = &account;
+    results[0].message.data = packed;
+    results[0].message.len = mxadm__v1__account_add_response__pack(&added, packed);
+    status.code = MXADM__V1__CODE__NOT_FOUND;
+    status.message = (char *) "there is no account 'eve'";
+    results[1].status = &status;
+    response.results = list;
+    response.n_results = 2;
+    script_message(fixture, &response.base);
+}
+
+static void a_batch_is_read_and_shown_call_by_call(void **state)
+{
+    struct fixture *fixture = *state;
+    answer_batch(fixture);
+    assert_int_equal(run(fixture, "batch", "--request", BATCH_JSON, NULL), 1);
+    Mxadm__V1__BatchRequest *request = (Mxadm__V1__BatchRequest *) request_of(fixture, 0);
+    assert_int_equal(request->n_calls, 2);
+    assert_string_equal(request->calls[1]->method, "mxadm.v1.Admin/AccountRemove");
+    assert_int_equal(request->calls[1]->message.len, 5);
+    protobuf_c_message_free_unpacked(&request->base, NULL);
+    assert_string_equal(fixture->out, "calls[0] AccountAdd: done\n"
+                                      "calls[1] AccountRemove: there is no account 'eve' "
+                                      "(NOT_FOUND)\n");
+}
+
+static void results_of_a_batch_are_json_in_json(void **state)
+{
+    struct fixture *fixture = *state;
+    answer_batch(fixture);
+    assert_int_equal(run(fixture, "batch", "--json", "--request", BATCH_JSON, NULL), 1);
+    assert_says(fixture->out, "\"response\": {");
+    assert_says(fixture->out, "\"name\": \"bob\"");
+    assert_says(fixture->out, "there is no account 'eve'");
+}
+
 static void a_record_is_shown_field_by_field(void **state)
 {
     struct fixture *fixture = *state;
@@ -968,6 +1020,8 @@ int main(int argc, char **argv)
         TEST(a_list_is_a_table_of_all_pages),
         TEST(a_list_ends_at_its_limit),
         TEST(json_output_joins_the_pages),
+        TEST(a_batch_is_read_and_shown_call_by_call),
+        TEST(results_of_a_batch_are_json_in_json),
         TEST(a_record_is_shown_field_by_field),
         TEST(records_within_an_answer_are_a_table),
         TEST(an_answer_that_cannot_be_written_is_told),

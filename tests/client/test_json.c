@@ -214,6 +214,36 @@ static void both_spellings_of_names_and_short_enum_names_are_read(void **state)
     }
 }
 
+/* In any order of names, with the method in full or short. */
+static void a_call_of_a_batch_has_its_request_as_json(void **state)
+{
+    (void) state;
+    struct problem problem = { "" };
+    Mxadm__V1__BatchRequest *batch = (Mxadm__V1__BatchRequest *) read_json(
+        &mxadm__v1__batch_request__descriptor,
+        "{\"atomic\":true,\"calls\":["
+        "{\"request\":{\"account\":\"bob\",\"address\":\"b@example.org\"},\"method\":"
+        "\"AccountAdd\"},"
+        "{\"method\":\"mxadm.v1.Admin/DKIMAdd\",\"request\":{\"algorithm\":\"ed25519\"}},"
+        "{\"method\":\"AccountRemove\",\"message\":\"CgNib2I=\"},"
+        "{\"method\":\"NoSuch\"}]}",
+        &problem);
+    if (batch == NULL) {
+        fail_msg("%s", problem.words);
+        return;
+    }
+    assert_int_equal(batch->n_calls, 4);
+    assert_string_equal(batch->calls[0]->method, "mxadm.v1.Admin/AccountAdd");
+    assert_int_equal(batch->calls[0]->message.len, 20);
+    assert_memory_equal(batch->calls[0]->message.data, "\n\3bob\x12\rb@example.org", 20);
+    assert_string_equal(batch->calls[1]->method, "mxadm.v1.Admin/DKIMAdd");
+    assert_int_equal(batch->calls[1]->message.len, 2);
+    assert_string_equal(batch->calls[2]->method, "mxadm.v1.Admin/AccountRemove");
+    assert_int_equal(batch->calls[2]->message.len, 5);
+    assert_string_equal(batch->calls[3]->method, "NoSuch");
+    protobuf_c_message_free_unpacked(&batch->base, NULL);
+}
+
 static void wrong_json_is_refused_and_the_field_named(void **state)
 {
     (void) state;
@@ -251,6 +281,18 @@ static void wrong_json_is_refused_and_the_field_named(void **state)
           "domain.dmarc.account: a" },
         { &mxadm__v1__web_handler__descriptor, "{\"webStatic\":{},\"webForward\":{}}",
           "web_forward: can't be set together with web_static" },
+        { &mxadm__v1__batch_request__descriptor,
+          "{\"calls\":[{\"method\":\"AccountAdd\",\"request\":{\"adress\":\"x\"}}]}",
+          "calls[0].request.adress: there is no" },
+        { &mxadm__v1__batch_request__descriptor, "{\"calls\":[{\"request\":{}}]}",
+          "calls[0].request: its type" },
+        { &mxadm__v1__batch_request__descriptor,
+          "{\"calls\":[{\"method\":\"AccountAdd\",\"request\":[]}]}",
+          "calls[0].request.a JSON object is expected" },
+        { &mxadm__v1__batch_request__descriptor,
+          "{\"calls\":[{\"method\":\"AccountAdd\",\"request\":{},\"message\":\"AAAA\"}]}",
+          "calls[0].request: can't be set together with message" },
+        { &mxadm__v1__account_add_request__descriptor, "{\"request\":{}}", "request: there is no" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct problem problem = { "" };
@@ -420,6 +462,7 @@ int main(void)
         cmocka_unit_test(fields_without_a_value_are_left_out),
         cmocka_unit_test(json_is_written_as_proto3_says),
         cmocka_unit_test(both_spellings_of_names_and_short_enum_names_are_read),
+        cmocka_unit_test(a_call_of_a_batch_has_its_request_as_json),
         cmocka_unit_test(wrong_json_is_refused_and_the_field_named),
         cmocka_unit_test(secrets_are_not_shown_when_json_is_wrong),
         cmocka_unit_test(json_that_is_too_deep_or_too_long_is_refused),
