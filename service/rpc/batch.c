@@ -4,9 +4,9 @@
  * Before the writer is entered all parts are looked at: the operation, the
  * caller's role, the bytes, and how many private keys they will want. In the
  * writer each part's handler runs on the batch's request of the draft, so it
- * sees what the parts before it did, and behind a savepoint, so that a part
- * that is refused is undone alone: what it wrote, the key files it asked for,
- * the keys it used.
+ * sees what the parts before it did. Where each is on its own it runs behind a
+ * savepoint, so that a part that is refused is undone alone: what it wrote, the
+ * key files it asked for, the keys it used.
  *
  * A handler sees a call as always: a stand-in, which has the part's operation,
  * request, status and answer, and shares the rest with the batch.
@@ -230,26 +230,34 @@ static void answer_failure(struct rpc_call *call, const struct status *status)
     call_add_segment(call, packed.data, packed.len);
 }
 
-/* Runs the part's handler; what a refused one did is undone. */
 static void run_part(struct rpc_call *call, size_t index)
 {
     const struct batch_part *part = &call->batch->parts[index];
     struct rpc_call *it = stand_in(call, part);
+
+    part->row->handle(it);
+    if (status_ok(&it->status)) {
+        answer_message(call, it);
+    }
+    note_end(call, index, &it->status);
+}
+
+/* The same, and what a refused one did is undone. An atomic batch needs no such care: the writer
+ * undoes all of it. */
+static void run_part_apart(struct rpc_call *call, size_t index)
+{
     unsigned files = call->job == NULL ? 0 : call->job->count;
     struct store_savepoint savepoint;
     struct key_marks marks;
 
     store_savepoint_set(call->model.draft, &savepoint);
     call_keys_mark(call, &marks);
-    part->row->handle(it);
-    if (status_ok(&it->status)) {
-        answer_message(call, it);
-    } else {
+    run_part(call, index);
+    if (!status_ok(&call->batch->parts[index].status)) {
         store_savepoint_rollback(call->model.draft, &savepoint);
         call_keys_unuse(call, &marks);
         keydir_job_cut(call->job, files);
     }
-    note_end(call, index, &it->status);
 }
 
 static void handle(struct rpc_call *call)
@@ -259,8 +267,10 @@ static void handle(struct rpc_call *call)
     for (size_t i = 0; i < batch->count; i++) {
         const struct batch_part *part = &batch->parts[i];
 
-        if (part->request != NULL) {
+        if (part->request != NULL && batch->atomic) {
             run_part(call, i);
+        } else if (part->request != NULL) {
+            run_part_apart(call, i);
         }
         if (call_wants_keys(call)) {
             return; /* comes again from the start, with more keys */
