@@ -6,6 +6,8 @@
  *                contexts, in a process of its own;
  *   AccountAdd   64 clients, against raw SQLite that inserts the same rows, 64
  *                to a transaction;
+ *   Batch        of 256 AccountAdd, one after the other, against raw SQLite that
+ *                inserts the rows of 256 of them to a transaction;
  *   AddressAdd   in a store of 100,000 accounts, against one of 1,000.
  *
  *   bench_service MXADMD DIRECTORY JSON
@@ -33,6 +35,7 @@
 
 #define OUTSTANDING      64
 #define CLIENTS          64
+#define BATCH_CLIENTS    4
 #define CONTEXTS         256 /* the daemon's default */
 #define FEW_ACCOUNTS     1000
 #define MANY_ACCOUNTS    100000
@@ -248,6 +251,7 @@ struct raw_round {
     struct rows_shape shape;
     uint64_t made;
     bench_commit *commit;
+    size_t group; /* requests to a transaction */
 };
 
 struct raw_result {
@@ -266,7 +270,7 @@ static void raw_run_round(void *argument, void *result)
     rows_init(&rows, &round->shape);
     rows.made = round->made;
     raw_open(&raw, round->path);
-    out->rate = rows_measure(round->commit, &raw, &rows, CLIENTS, ROUND_US);
+    out->rate = rows_measure(round->commit, &raw, &rows, round->group, ROUND_US);
     out->made = rows.made;
     raw_close(&raw);
     rows_fini(&rows);
@@ -325,8 +329,8 @@ static void measure_changes(struct daemon *daemon, const char *directory)
     struct rows_shape shape = shape_of(&filled);
     char groups_path[PATH_MAX];
     char singles_path[PATH_MAX];
-    struct raw_round groups = { groups_path, shape, 0, raw_commit };
-    struct raw_round singles = { singles_path, shape, 0, raw_commit_single_rows };
+    struct raw_round groups = { groups_path, shape, 0, raw_commit, CLIENTS };
+    struct raw_round singles = { singles_path, shape, 0, raw_commit_single_rows, CLIENTS };
     double ours[CHANGE_ROUNDS];
     double peer[CHANGE_ROUNDS];
     double strict[CHANGE_ROUNDS];
@@ -364,6 +368,71 @@ static void measure_changes(struct daemon *daemon, const char *directory)
     figure.ratio = figure.ours / figure.peer;
     figure.promise = NULL;
     add_figure(figure);
+}
+
+/* ----------------------------------------------------------------- batches */
+
+/* Objects a second. */
+static double batch_round(struct daemon *daemon, unsigned outstanding)
+{
+    struct requests requests = { REQUEST_ACCOUNT_ADD_BATCH, 0 };
+    struct load load = { .path = daemon->path,
+                         .connections = outstanding,
+                         .outstanding = outstanding,
+                         .make = request_make,
+                         .context = &requests,
+                         .first = daemon->next,
+                         .warm_up_us = WARM_UP_US,
+                         .run_us = ROUND_US };
+    struct load_result result;
+
+    process_run(load_run, &load, &result, sizeof(result));
+    daemon->next = result.next;
+    return rate(&result) * BENCH_BATCH;
+}
+
+static void add_batch_figure(struct figure figure, double ours, double peer)
+{
+    figure.unit = "objects/s";
+    figure.ours = ours;
+    figure.peer = peer;
+    figure.ratio = ours / peer;
+    figure.kept = figure.ratio >= 0.8;
+    add_figure(figure);
+}
+
+static void measure_batches(struct daemon *daemon, const char *directory)
+{
+    struct load_result one = call(daemon, REQUEST_ACCOUNT_ADD, 1, UINT32_MAX, 1);
+    struct rows_shape shape = shape_of(&one);
+    char groups_path[PATH_MAX];
+    char batches_path[PATH_MAX];
+    struct raw_round groups = { groups_path, shape, 0, raw_commit, BENCH_BATCH };
+    struct raw_round batches = { batches_path, shape, 0, raw_commit_batch, BENCH_BATCH };
+    double alone[CHANGE_ROUNDS];
+    double several[CHANGE_ROUNDS];
+    double peer[CHANGE_ROUNDS];
+    double strict[CHANGE_ROUNDS];
+
+    (void) snprintf(groups_path, sizeof(groups_path), "%s/groups256.db", directory);
+    (void) snprintf(batches_path, sizeof(batches_path), "%s/batches.db", directory);
+    for (int i = 0; i < CHANGE_ROUNDS; i++) {
+        alone[i] = batch_round(daemon, 1);
+        peer[i] = raw_take_round(&groups);
+        several[i] = batch_round(daemon, BATCH_CLIENTS);
+        strict[i] = raw_take_round(&batches);
+    }
+    add_batch_figure((struct figure){ .what = "AccountAdd in batches of 256, 1 client",
+                                      .peer_name = "raw SQLite, the 4 rows of each object, 256 "
+                                                   "objects a transaction",
+                                      .promise = "at least 0.8" },
+                     bench_median(alone, CHANGE_ROUNDS), bench_median(peer, CHANGE_ROUNDS));
+    add_batch_figure((struct figure){ .what = "the same",
+                                      .peer_name = "raw SQLite, the rows that a batch leaves" },
+                     bench_median(alone, CHANGE_ROUNDS), bench_median(strict, CHANGE_ROUNDS));
+    add_batch_figure((struct figure){ .what = "the same, 4 clients",
+                                      .peer_name = "as above: 4 rows of each object" },
+                     bench_median(several, CHANGE_ROUNDS), bench_median(peer, CHANGE_ROUNDS));
 }
 
 /* ------------------------------------------------------------------ growth */
@@ -488,6 +557,9 @@ int main(int argc, char **argv)
     measure_reads(&many, argv[2]);
     daemon_start(&adding, argv[1], argv[2], "adding");
     measure_changes(&adding, argv[2]);
+    process_end(adding.pid);
+    daemon_start(&adding, argv[1], argv[2], "batches");
+    measure_batches(&adding, argv[2]);
     process_end(adding.pid);
     measure_growth(&few, &many);
     process_end(few.pid);

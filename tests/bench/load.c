@@ -17,7 +17,7 @@
 #define HELLO_SIZE  8
 #define FRAME_HEAD  9 /* kind and length */
 #define ID_SIZE     4
-#define BUFFER_SIZE ((size_t) 128 * 1024)
+#define BUFFER_SIZE ((size_t) 256 * 1024)
 #define AWAIT_MS    20000
 /* First byte of a Response that has a status: a refusal. */
 #define TAG_STATUS 0x0a
@@ -152,7 +152,7 @@ static void take_answer(struct run *run, const uint8_t *answer, size_t len)
         result->calls++;
     }
     if (run->outstanding == 0 || result->answer_len == 0) {
-        memcpy(result->answer, answer, len);
+        memcpy(result->answer, answer, len < LOAD_ANSWER_KEPT ? len : LOAD_ANSWER_KEPT);
         result->answer_len = len;
     }
 }

@@ -14,8 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LOAD_REQUEST_MAX     1024
-#define LOAD_ANSWER_MAX      4000
+/* A batch of 256 and its answer. */
+#define LOAD_REQUEST_MAX     ((size_t) 32 * 1024)
+#define LOAD_ANSWER_MAX      ((size_t) 128 * 1024)
+#define LOAD_ANSWER_KEPT     4000
 #define LOAD_CONNECTIONS_MAX 64
 
 struct load {
@@ -36,8 +38,8 @@ struct load_result {
     int64_t us;
     uint64_t next; /* number of the request that would be next */
     size_t request_len;
-    size_t answer_len; /* of the last answer, which is here */
-    uint8_t answer[LOAD_ANSWER_MAX];
+    size_t answer_len; /* of the last answer, which is here if it is no longer than there is room */
+    uint8_t answer[LOAD_ANSWER_KEPT];
 };
 
 /* Fails on any answer that is a refusal. Argument: struct load; for process_run(). */

@@ -105,6 +105,7 @@ static uint64_t raw_newest(struct raw *raw)
 
 void raw_open(struct raw *raw, const char *path)
 {
+    raw->joined = (struct buffer) BUFFER_INIT;
     bench_check(sqlite3_open(path, &raw->handle) == SQLITE_OK, "can't open");
     bench_check(
         sqlite3_exec(
@@ -145,11 +146,16 @@ static void raw_record(struct raw *raw, const struct backend_edit *edit)
     raw_run(raw, raw->record);
 }
 
-static void raw_request(struct raw *raw, const struct backend_request *request)
+static void raw_records(struct raw *raw, const struct backend_request *request)
 {
     for (size_t k = 0; k < request->edit_count; k++) {
         raw_record(raw, &request->edits[k]);
     }
+}
+
+/* What was done, and what was answered. */
+static void raw_history(struct raw *raw, const struct backend_request *request)
+{
     (void) sqlite3_bind_int64(raw->change, 1, (sqlite3_int64) ++raw->revision);
     raw_blob(raw->change, 2, request->digest, DIGEST_SIZE);
     (void) sqlite3_bind_int64(raw->change, 3, request->time_us);
@@ -169,8 +175,33 @@ void raw_commit(void *context, const struct rows *rows, size_t count)
 
     raw_run(raw, raw->begin);
     for (size_t i = 0; i < count; i++) {
-        raw_request(raw, &rows->requests[i]);
+        raw_records(raw, &rows->requests[i]);
+        raw_history(raw, &rows->requests[i]);
     }
+    raw_run(raw, raw->commit);
+}
+
+void raw_commit_batch(void *context, const struct rows *rows, size_t count)
+{
+    struct raw *raw = context;
+    struct backend_request whole = rows->requests[0];
+    size_t changes_len;
+
+    raw_run(raw, raw->begin);
+    buffer_clear(&raw->joined);
+    for (size_t i = 0; i < count; i++) {
+        raw_records(raw, &rows->requests[i]);
+        buffer_put(&raw->joined, rows->requests[i].change, rows->requests[i].change_len);
+    }
+    changes_len = raw->joined.len;
+    for (size_t i = 0; i < count; i++) {
+        buffer_put(&raw->joined, rows->requests[i].answer, rows->requests[i].answer_len);
+    }
+    whole.change = raw->joined.data;
+    whole.change_len = changes_len;
+    whole.answer = raw->joined.data + changes_len;
+    whole.answer_len = raw->joined.len - changes_len;
+    raw_history(raw, &whole);
     raw_run(raw, raw->commit);
 }
 
@@ -187,6 +218,7 @@ void raw_commit_single_rows(void *context, const struct rows *rows, size_t count
 
 void raw_close(struct raw *raw)
 {
+    buffer_fini(&raw->joined);
     (void) sqlite3_finalize(raw->begin);
     (void) sqlite3_finalize(raw->commit);
     (void) sqlite3_finalize(raw->record);

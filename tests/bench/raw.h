@@ -43,6 +43,7 @@ struct raw {
     sqlite3_stmt *change;
     sqlite3_stmt *request;
     uint64_t revision;
+    struct buffer joined; /* of raw_commit_batch() */
 };
 
 /* Makes the database if there is none, else goes on in it. */
@@ -52,6 +53,8 @@ void raw_close(struct raw *raw);
 /* What a round may do with a group in one transaction. Contexts: struct raw. */
 typedef void bench_commit(void *context, const struct rows *rows, size_t count);
 void raw_commit(void *context, const struct rows *rows, size_t count);
+/* As one change: the records of each, one row that says what was done, one that says the answer. */
+void raw_commit_batch(void *context, const struct rows *rows, size_t count);
 /* One row a request: its first record alone. */
 void raw_commit_single_rows(void *context, const struct rows *rows, size_t count);
 

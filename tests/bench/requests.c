@@ -8,8 +8,10 @@
 #include <string.h>
 
 #define TEXT_MAX    64
-#define MESSAGE_MAX 256
-#define TIMEOUT_S   10
+#define MESSAGE_MAX LOAD_REQUEST_MAX
+/* Of one call in a batch. */
+#define CALL_MAX  128
+#define TIMEOUT_S 10
 
 /* One to one, and far from order. */
 static unsigned long long scramble(uint64_t number)
@@ -50,6 +52,28 @@ static size_t pack_account_add(uint64_t number, uint8_t *room)
     return mxadm__v1__account_add_request__pack(&request, room);
 }
 
+static size_t pack_batch(uint64_t number, uint8_t *room)
+{
+    static uint8_t messages[BENCH_BATCH][CALL_MAX];
+    Mxadm__V1__BatchCall calls[BENCH_BATCH];
+    Mxadm__V1__BatchCall *list[BENCH_BATCH];
+    Mxadm__V1__BatchRequest request = MXADM__V1__BATCH_REQUEST__INIT;
+
+    for (size_t i = 0; i < BENCH_BATCH; i++) {
+        mxadm__v1__batch_call__init(&calls[i]);
+        calls[i].method = (char *) "mxadm.v1.Admin/AccountAdd";
+        calls[i].message.data = messages[i];
+        calls[i].message.len = pack_account_add(number * BENCH_BATCH + i, messages[i]);
+        list[i] = &calls[i];
+    }
+    request.calls = list;
+    request.n_calls = BENCH_BATCH;
+    request.atomic = true;
+    bench_check(mxadm__v1__batch_request__get_packed_size(&request) <= MESSAGE_MAX,
+                "a batch is too long");
+    return mxadm__v1__batch_request__pack(&request, room);
+}
+
 static size_t pack_account_get(uint64_t account, uint8_t *room)
 {
     Mxadm__V1__AccountGetRequest request = MXADM__V1__ACCOUNT_GET_REQUEST__INIT;
@@ -85,6 +109,8 @@ static size_t pack_message(const struct requests *requests, uint64_t number, uin
         return pack_domain_add(room);
     case REQUEST_ACCOUNT_ADD:
         return pack_account_add(number, room);
+    case REQUEST_ACCOUNT_ADD_BATCH:
+        return pack_batch(number, room);
     case REQUEST_ACCOUNT_GET:
         return pack_account_get(any_account(requests, number), room);
     case REQUEST_ADDRESS_ADD:
@@ -99,6 +125,7 @@ size_t request_make(const struct load *load, uint64_t number, uint8_t *room)
     static const char *const methods[] = {
         [REQUEST_DOMAIN_ADD] = "mxadm.v1.Admin/DomainAdd",
         [REQUEST_ACCOUNT_ADD] = "mxadm.v1.Admin/AccountAdd",
+        [REQUEST_ACCOUNT_ADD_BATCH] = "mxadm.v1.Admin/Batch",
         [REQUEST_ACCOUNT_GET] = "mxadm.v1.Admin/AccountGet",
         [REQUEST_ADDRESS_ADD] = "mxadm.v1.Admin/AddressAdd",
         [REQUEST_ADDRESS_REMOVE] = "mxadm.v1.Admin/AddressRemove",
@@ -108,7 +135,7 @@ size_t request_make(const struct load *load, uint64_t number, uint8_t *room)
     Google__Protobuf__Duration timeout = GOOGLE__PROTOBUF__DURATION__INIT;
     /* Of 16 bytes, scattered like random ones, and used once. */
     uint64_t id[2] = { scramble(number + 1), scramble(number) ^ (uint64_t) requests->kind };
-    uint8_t message[MESSAGE_MAX];
+    static uint8_t message[MESSAGE_MAX]; /* one thread */
 
     timeout.seconds = TIMEOUT_S;
     envelope.method = (char *) methods[requests->kind];

@@ -7,12 +7,14 @@
 #include "bench/load.h"
 
 #define BENCH_DOMAIN "bench.example"
+#define BENCH_BATCH  256
 
 enum request_kind {
     REQUEST_DOMAIN_ADD, /* the one domain; `number` matters not */
     REQUEST_ACCOUNT_ADD,
-    REQUEST_ACCOUNT_GET, /* of an account anywhere in the store */
-    REQUEST_ADDRESS_ADD, /* to an account anywhere in the store */
+    REQUEST_ACCOUNT_ADD_BATCH, /* BENCH_BATCH of them */
+    REQUEST_ACCOUNT_GET,       /* of an account anywhere in the store */
+    REQUEST_ADDRESS_ADD,       /* to an account anywhere in the store */
     REQUEST_ADDRESS_REMOVE,
 };
 
