@@ -8,7 +8,10 @@
  *                to a transaction;
  *   Batch        of 256 AccountAdd, one after the other, against raw SQLite that
  *                inserts the rows of 256 of them to a transaction;
- *   AddressAdd   in a store of 100,000 accounts, against one of 1,000.
+ *   AddressAdd   in a store of 100,000 accounts, against one of 1,000;
+ *   AddressAdd, AliasAdd, AliasAddressesAdd
+ *                in an account, domain and alias of 100,000, against ones of
+ *                10 in the same store.
  *
  *   bench_service MXADMD DIRECTORY JSON
  *
@@ -46,6 +49,10 @@
 #define ROUND_US         800000
 #define GROWTH_CALLS     4000
 #define GROWTH_WARM_UP   500
+#define FEW_SIBLINGS     10
+#define MANY_SIBLINGS    100000
+#define SIBLING_ROUNDS   7
+#define SIBLING_CALLS    500 /* a round leaves so many more among the few, for a while */
 #define FILL_OUTSTANDING 128
 /* Revisions and times in a record take so many bytes more or less. */
 #define ANSWER_SLACK 8
@@ -85,10 +92,12 @@ static void write_settings(const struct daemon *daemon)
     bench_check(fclose(file) == 0, "can't write settings");
 }
 
-static struct load_result call(const struct daemon *daemon, enum request_kind kind,
-                               unsigned outstanding, uint64_t first, uint64_t count)
+/* `of`: of the siblings. */
+static struct load_result call_of(const struct daemon *daemon, enum request_kind kind,
+                                  const char *of, unsigned outstanding, uint64_t first,
+                                  uint64_t count)
 {
-    struct requests requests = { kind, daemon->accounts };
+    struct requests requests = { kind, daemon->accounts, of };
     struct load load = { .path = daemon->path,
                          .connections = outstanding < CLIENTS ? outstanding : CLIENTS,
                          .outstanding = outstanding,
@@ -100,6 +109,12 @@ static struct load_result call(const struct daemon *daemon, enum request_kind ki
 
     process_run(load_run, &load, &result, sizeof(result));
     return result;
+}
+
+static struct load_result call(const struct daemon *daemon, enum request_kind kind,
+                               unsigned outstanding, uint64_t first, uint64_t count)
+{
+    return call_of(daemon, kind, NULL, outstanding, first, count);
 }
 
 static void daemon_start(struct daemon *daemon, const char *program, const char *directory,
@@ -278,7 +293,7 @@ static void raw_run_round(void *argument, void *result)
 
 static double add_round(struct daemon *daemon)
 {
-    struct requests requests = { REQUEST_ACCOUNT_ADD, 0 };
+    struct requests requests = { REQUEST_ACCOUNT_ADD, 0, NULL };
     struct load load = { .path = daemon->path,
                          .connections = CLIENTS,
                          .outstanding = CLIENTS,
@@ -490,6 +505,82 @@ static void measure_growth(struct daemon *few, struct daemon *many)
     add_figure(figure);
 }
 
+/* ---------------------------------------------------------------- siblings */
+
+/* An account, an alias and a domain, each of so many. */
+static void fill_siblings(const struct daemon *daemon, const char *of, uint64_t count)
+{
+    uint64_t groups = (count - 1) / BENCH_MEMBERS;
+
+    (void) call_of(daemon, REQUEST_OF_DOMAIN_ADD, of, 1, 0, 1);
+    (void) call_of(daemon, REQUEST_OF_ACCOUNT_ADD, of, 1, 0, 1);
+    (void) call_of(daemon, REQUEST_OF_ADDRESS_ADD, of, FILL_OUTSTANDING, 1, count);
+    (void) call_of(daemon, REQUEST_OF_ALIAS_ADD, of, 1, 0, 1);
+    if (groups > 0) {
+        (void) call_of(daemon, REQUEST_MEMBERS_ADD, of, FILL_OUTSTANDING, 0, groups);
+    }
+    (void) call_of(daemon, REQUEST_ALIAS_ADD, of, FILL_OUTSTANDING, 0, count);
+}
+
+struct sibling_call {
+    const char *what;
+    const char *peer_name;
+    enum request_kind add;
+    enum request_kind remove;
+};
+
+static double sibling_round(const struct daemon *daemon, const struct sibling_call *sibling,
+                            const char *of, uint64_t first)
+{
+    struct load_result timed = call_of(daemon, sibling->add, of, CLIENTS, first, SIBLING_CALLS);
+
+    (void) call_of(daemon, sibling->remove, of, CLIENTS, first, timed.next - first);
+    return (double) timed.us / SIBLING_CALLS;
+}
+
+static void measure_sibling(const struct daemon *daemon, const struct sibling_call *sibling)
+{
+    double few[SIBLING_ROUNDS];
+    double many[SIBLING_ROUNDS];
+    /* Members come from the pool, by number; the others are new names. */
+    uint64_t first = sibling->add == REQUEST_MEMBER_ADD ? 0 : 2 * (uint64_t) MANY_SIBLINGS;
+    struct figure figure = { .what = sibling->what,
+                             .unit = "us a call",
+                             .peer_name = sibling->peer_name,
+                             .promise = "at most 1.5" };
+
+    for (int i = 0; i < SIBLING_ROUNDS; i++, first += SIBLING_CALLS) {
+        few[i] = sibling_round(daemon, sibling, "few", first);
+        many[i] = sibling_round(daemon, sibling, "many", first);
+    }
+    figure.ours = bench_median(many, SIBLING_ROUNDS);
+    figure.peer = bench_median(few, SIBLING_ROUNDS);
+    figure.ratio = figure.ours / figure.peer;
+    figure.kept = figure.ratio <= 1.5;
+    add_figure(figure);
+}
+
+static void measure_siblings(const struct daemon *daemon)
+{
+    static const struct sibling_call calls[] = {
+        { "AddressAdd, account of 100,000 addresses, 64 clients", "account of 10",
+          REQUEST_OF_ADDRESS_ADD, REQUEST_OF_ADDRESS_REMOVE },
+        { "AliasAdd, domain of 100,000 aliases, 64 clients", "domain of 10", REQUEST_ALIAS_ADD,
+          REQUEST_ALIAS_REMOVE },
+        { "AliasAddressesAdd, alias of 100,000 members, 64 clients", "alias of 10",
+          REQUEST_MEMBER_ADD, REQUEST_MEMBER_REMOVE },
+    };
+
+    (void) call_of(daemon, REQUEST_OF_ACCOUNT_ADD, "pool", 1, 0, 1);
+    (void) call_of(daemon, REQUEST_OF_ADDRESS_ADD, "pool", FILL_OUTSTANDING, 1,
+                   (uint64_t) SIBLING_CALLS * (SIBLING_ROUNDS + 1));
+    fill_siblings(daemon, "few", FEW_SIBLINGS);
+    fill_siblings(daemon, "many", MANY_SIBLINGS);
+    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+        measure_sibling(daemon, &calls[i]);
+    }
+}
+
 /* ------------------------------------------------------------------ telling */
 
 static void print_table(void)
@@ -543,6 +634,7 @@ int main(int argc, char **argv)
     struct daemon few;
     struct daemon many;
     struct daemon adding;
+    struct daemon siblings;
     struct load_result filled;
 
     if (argc != 4) {
@@ -564,6 +656,9 @@ int main(int argc, char **argv)
     measure_growth(&few, &many);
     process_end(few.pid);
     process_end(many.pid);
+    daemon_start(&siblings, argv[1], argv[2], "siblings");
+    measure_siblings(&siblings);
+    process_end(siblings.pid);
     print_table();
     write_json(argv[3]);
     return verdict();

@@ -189,7 +189,248 @@ static void rule_5_5_09_postmaster_of_any_domain_also_with_a_tag_is_the_settings
     }
 }
 
+/* ------------------------------------------------------- aliases and TLS keys */
+
+/* A certificate with an Ed25519 key, and what the daemon calls it. */
+static const uint8_t certificate[] = {
+    0x30, 0x82, 0x01, 0x38, 0x30, 0x81, 0xeb, 0xa0, 0x03, 0x02, 0x01, 0x02, 0x02, 0x14, 0x57, 0x85,
+    0x80, 0x9a, 0x66, 0x2d, 0xe0, 0x15, 0x47, 0x0b, 0xaf, 0x60, 0x07, 0xf9, 0xbb, 0x3e, 0x58, 0x1f,
+    0x69, 0xb1, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x30, 0x11, 0x31, 0x0f, 0x30, 0x0d, 0x06,
+    0x03, 0x55, 0x04, 0x03, 0x0c, 0x06, 0x63, 0x6c, 0x69, 0x65, 0x6e, 0x74, 0x30, 0x20, 0x17, 0x0d,
+    0x32, 0x36, 0x31, 0x31, 0x32, 0x35, 0x30, 0x34, 0x30, 0x35, 0x30, 0x33, 0x5a, 0x18, 0x0f, 0x32,
+    0x31, 0x32, 0x36, 0x31, 0x31, 0x30, 0x31, 0x30, 0x34, 0x30, 0x35, 0x30, 0x33, 0x5a, 0x30, 0x11,
+    0x31, 0x0f, 0x30, 0x0d, 0x06, 0x03, 0x55, 0x04, 0x03, 0x0c, 0x06, 0x63, 0x6c, 0x69, 0x65, 0x6e,
+    0x74, 0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00, 0x1b, 0xfa, 0x93,
+    0x41, 0x28, 0xd8, 0x4d, 0x92, 0x45, 0x6d, 0x18, 0x97, 0xef, 0x68, 0xbb, 0xe8, 0x5b, 0xe2, 0x22,
+    0x13, 0x93, 0x0f, 0x8b, 0x64, 0xb9, 0x4e, 0x25, 0x67, 0xde, 0x13, 0x68, 0x9c, 0xa3, 0x53, 0x30,
+    0x51, 0x30, 0x1d, 0x06, 0x03, 0x55, 0x1d, 0x0e, 0x04, 0x16, 0x04, 0x14, 0xeb, 0x3a, 0x83, 0x87,
+    0xf6, 0x3d, 0x6a, 0xce, 0xe1, 0x2d, 0x32, 0x6b, 0x62, 0xe8, 0xc3, 0xef, 0x25, 0xef, 0xdd, 0x7a,
+    0x30, 0x1f, 0x06, 0x03, 0x55, 0x1d, 0x23, 0x04, 0x18, 0x30, 0x16, 0x80, 0x14, 0xeb, 0x3a, 0x83,
+    0x87, 0xf6, 0x3d, 0x6a, 0xce, 0xe1, 0x2d, 0x32, 0x6b, 0x62, 0xe8, 0xc3, 0xef, 0x25, 0xef, 0xdd,
+    0x7a, 0x30, 0x0f, 0x06, 0x03, 0x55, 0x1d, 0x13, 0x01, 0x01, 0xff, 0x04, 0x05, 0x30, 0x03, 0x01,
+    0x01, 0xff, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x41, 0x00, 0x1b, 0xd4, 0x08, 0x13,
+    0xe2, 0x26, 0x1c, 0x56, 0xd3, 0x0d, 0x29, 0x67, 0xcf, 0xc4, 0x35, 0xd3, 0xc9, 0x2c, 0xc7, 0x6b,
+    0x9f, 0x0c, 0x9b, 0xc3, 0xc1, 0xe7, 0x96, 0xa6, 0x15, 0x13, 0xc8, 0x32, 0xa2, 0xfc, 0xf8, 0x49,
+    0x35, 0x59, 0xd3, 0x3e, 0x30, 0x5a, 0xef, 0xdd, 0xda, 0x7e, 0xf2, 0xda, 0x0d, 0x9e, 0x59, 0x8f,
+    0x55, 0xee, 0x31, 0x9d, 0x10, 0xf6, 0x94, 0xf7, 0xd7, 0xde, 0xa1, 0x0e,
+};
+static const char fingerprint[] = "U01QDcDmhtUBOHtXuRRFCSLy6S90bKl-G6dFdCll-M4";
+
+static const struct reply *tls_key_add(const char *login_address)
+{
+    Mxadm__V1__TLSPublicKeyAddRequest request = MXADM__V1__TLSPUBLIC_KEY_ADD_REQUEST__INIT;
+    uint8_t packed[1024];
+
+    request.certificate.data = (uint8_t *) certificate;
+    request.certificate.len = sizeof(certificate);
+    request.login_address = (char *) login_address;
+    return ask_message(fx, &root, "TLSPublicKeyAdd", packed,
+                       mxadm__v1__tlspublic_key_add_request__pack(&request, packed));
+}
+
+static const struct reply *alias_add(const char *address, const char *member)
+{
+    return ask(fx, &root, "AliasAdd", "address", address, "members", member, NULL);
+}
+
+static void rule_1_11_02_a_tls_key_keeps_the_domain_of_its_login_address(void **state)
+{
+    const struct reply *reply;
+
+    (void) state;
+    OK(address_add("@other.example", "alice"));
+    OK(ask(fx, &root, "AddressRemove", "address", "otto@other.example", NULL));
+    OK(tls_key_add("anybody@other.example"));
+    OK(ask(fx, &root, "AddressList", "domain", "other.example", NULL));
+    reply = ask(fx, &root, "DomainRemove", "domain", "other.example", NULL);
+    REFUSED(reply, FAILED_PRECONDITION, "DOMAIN_IN_USE");
+    assert_true(has_blocker(reply, "tls public key", fingerprint));
+    assert_true(has_blocker(reply, "address", "@other.example"));
+}
+
+static void rule_1_11_03_a_domain_goes_with_its_aliases_and_accounts_stay(void **state)
+{
+    (void) state;
+    OK(alias_add("team@other.example", "alice@example.org"));
+    OK(ask(fx, &root, "AddressRemove", "address", "otto@other.example", NULL));
+    OK(ask(fx, &root, "DomainRemove", "domain", "other.example", NULL));
+    OK(ask(fx, &viewer, "AccountGet", "account", "otto", NULL));
+    REFUSED(ask(fx, &viewer, "AliasGet", "address", "team@other.example", NULL), NOT_FOUND, NULL);
+    OK(ask(fx, &root, "AddressRemove", "address", "alice@example.org", NULL));
+}
+
+static void rule_5_3_01_addresses_and_aliases_of_a_domain_are_listed(void **state)
+{
+    const Mxadm__V1__AddressListResponse *addresses;
+    const Mxadm__V1__AliasListResponse *aliases;
+
+    (void) state;
+    OK(alias_add("team@example.org", "otto@other.example"));
+    OK(address_add("@example.org", "otto"));
+    addresses = OK(ask(fx, &viewer, "AddressList", "domain", "example.org", NULL))->message;
+    assert_int_equal(addresses->total, 4); /* and the two for reports */
+    assert_string_equal(addresses->addresses[0]->address, "@example.org");
+    assert_string_equal(addresses->addresses[0]->account, "otto");
+    assert_string_equal(addresses->addresses[1]->address, "alice@example.org");
+    aliases = OK(ask(fx, &viewer, "AliasList", "domain", "example.org", NULL))->message;
+    assert_int_equal(aliases->total, 1);
+    assert_string_equal(aliases->aliases[0]->address, "team@example.org");
+}
+
+static const Mxadm__V1__AliasListResponse *aliases_of(const char *member)
+{
+    return OK(ask(fx, &viewer, "AliasList", "member", member, NULL))->message;
+}
+
+static void rule_5_4_01_an_address_tells_whose_member_it_is(void **state)
+{
+    (void) state;
+    OK(alias_add("b@example.org", "alice@example.org"));
+    OK(alias_add("a@other.example", "alice@example.org"));
+    OK(alias_add("c@other.example", "otto@other.example"));
+    assert_int_equal(aliases_of("Alice+x@example.org")->n_aliases, 2);
+    assert_int_equal(aliases_of("otto@other.example")->n_aliases, 1);
+}
+
+static void rule_5_4_02_an_account_may_be_a_member_by_several_addresses(void **state)
+{
+    const Mxadm__V1__AliasListResponse *members;
+
+    (void) state;
+    OK(address_add("second@example.org", "alice"));
+    OK(ask(fx, &root, "AliasAdd", "address", "team@example.org", "members", "alice@example.org",
+           "members", "second@example.org", NULL));
+    members = OK(ask(fx, &viewer, "AliasList", "members_of", "team@example.org", NULL))->message;
+    assert_int_equal(members->n_members, 2);
+    assert_string_equal(members->members[0]->account, "alice");
+    assert_string_equal(members->members[1]->account, "alice");
+    assert_int_equal(aliases_of("second@example.org")->n_aliases, 1);
+}
+
+static void rule_5_4_04_memberships_are_in_order_of_the_aliases(void **state)
+{
+    static const char *const names[] = { "c@example.org", "a@example.org", "b@example.org" };
+    const Mxadm__V1__AliasListResponse *list;
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        OK(alias_add(names[i], "alice@example.org"));
+    }
+    list = aliases_of("alice@example.org");
+    assert_int_equal(list->n_aliases, 3);
+    assert_string_equal(list->aliases[0]->address, "a@example.org");
+    assert_string_equal(list->aliases[1]->address, "b@example.org");
+    assert_string_equal(list->aliases[2]->address, "c@example.org");
+}
+
+static void rule_5_4_05_a_removed_address_leaves_its_aliases(void **state)
+{
+    const Mxadm__V1__AddressRemoveResponse *removed;
+
+    (void) state;
+    OK(address_add("second@example.org", "alice"));
+    OK(ask(fx, &root, "AliasAdd", "address", "team@example.org", "members", "alice@example.org",
+           "members", "second@example.org", NULL));
+    removed = OK(ask(fx, &root, "AddressRemove", "address", "Second@example.org", NULL))->message;
+    assert_int_equal(removed->n_aliases, 1);
+    assert_string_equal(removed->aliases[0], "team@example.org");
+}
+
+static void rule_5_4_06_a_refused_alias_leaves_no_membership(void **state)
+{
+    (void) state;
+    REFUSES(fx, NOT_FOUND, "ADDRESS_NOT_FOUND",
+            ask(fx, &root, "AliasAdd", "address", "team@example.org", "members",
+                "alice@example.org", "members", "nobody@example.org", NULL));
+    assert_int_equal(aliases_of("alice@example.org")->n_aliases, 0);
+    OK(ask(fx, &root, "AddressRemove", "address", "alice@example.org", NULL));
+}
+
+static void rule_5_5_11_who_logs_in_finds_neither_postmaster_nor_aliases(void **state)
+{
+    static const char *const refused[] = { "postmaster@example.org", "team@example.org" };
+    static const char *const found[] = { "alice+x@example.org", "dmarcreports@example.org",
+                                         "anybody@other.example" };
+
+    (void) state;
+    OK(alias_add("team@example.org", "alice@example.org"));
+    OK(address_add("@other.example", "otto"));
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        REFUSED(ask(fx, &viewer, "AddressLookup", "address", refused[i], "exclude_postmaster", "1",
+                    "exclude_aliases", "1", NULL),
+                NOT_FOUND, "ADDRESS_NOT_FOUND");
+    }
+    for (size_t i = 0; i < sizeof(found) / sizeof(found[0]); i++) {
+        OK(ask(fx, &viewer, "AddressLookup", "address", found[i], "exclude_postmaster", "1",
+               "exclude_aliases", "1", NULL));
+    }
+}
+
+static void rule_5_6_03_a_domain_of_aliases_alone_takes_mail(void **state)
+{
+    const Mxadm__V1__AddressLookupResponse *found;
+
+    (void) state;
+    OK(alias_add("team@other.example", "alice@example.org"));
+    OK(ask(fx, &root, "AddressRemove", "address", "otto@other.example", NULL));
+    found = lookup("team@other.example");
+    assert_int_equal(found->via, VIA(ALIAS));
+    assert_string_equal(found->alias->address, "team@other.example");
+}
+
+static void rule_8_01_all_that_stands_in_the_way_is_named_at_once(void **state)
+{
+    const struct reply *reply;
+
+    (void) state;
+    OK(ask(fx, &root, "DomainAdd", "domain", "third.example", "account", "otto", NULL));
+    OK(alias_add("one@example.org", "otto@other.example"));
+    OK(alias_add("two@example.org", "otto@other.example"));
+    reply = ask(fx, &root, "AccountRemove", "account", "otto", NULL);
+    REFUSED(reply, FAILED_PRECONDITION, "ACCOUNT_IN_USE");
+    assert_true(has_blocker(reply, "alias", "one@example.org"));
+    assert_true(has_blocker(reply, "alias", "two@example.org"));
+    assert_true(has_blocker(reply, "domain", "other.example"));
+    assert_true(has_blocker(reply, "domain", "third.example"));
+    REFUSES(fx, FAILED_PRECONDITION, "ACCOUNT_IN_USE",
+            ask(fx, &root, "AccountRemove", "account", "otto", NULL));
+}
+
 /* --------------------------------------------------------------- bugs, 12 */
+
+static void rule_b10_a_tls_key_is_resolved_in_the_new_configuration(void **state)
+{
+    const struct reply *reply;
+
+    (void) state;
+    /* Another domain's address of the same localpart is no obstacle, a catchall in use is. */
+    OK(address_add("alice@other.example", "alice"));
+    OK(address_add("@example.org", "alice"));
+    OK(tls_key_add("alice@other.example"));
+    OK(ask(fx, &root, "AddressRemove", "address", "alice@example.org", NULL));
+    reply = ask(fx, &root, "AddressRemove", "address", "alice@other.example", NULL);
+    REFUSED(reply, FAILED_PRECONDITION, "ADDRESS_IN_USE");
+    assert_true(has_blocker(reply, "tls public key", fingerprint));
+    OK(ask(fx, &root, "TLSPublicKeyRemove", "fingerprint", fingerprint, NULL));
+    OK(tls_key_add("anybody@example.org"));
+    REFUSES(fx, FAILED_PRECONDITION, "ADDRESS_IN_USE",
+            ask(fx, &root, "AddressRemove", "address", "@example.org", NULL));
+}
+
+static void rule_b24_errors_are_of_the_right_kind(void **state)
+{
+    (void) state;
+    OK(alias_add("team@example.org", "alice@example.org"));
+    REFUSES(fx, FAILED_PRECONDITION, "ADDRESS_IN_USE",
+            ask(fx, &root, "AddressRemove", "address", "alice@example.org", NULL));
+    REFUSES(fx, FAILED_PRECONDITION, "LAST_MEMBER",
+            ask(fx, &root, "AliasAddressesRemove", "address", "team@example.org", "members",
+                "alice@example.org", NULL));
+    REFUSES(fx, NOT_FOUND, "ALIAS_NOT_FOUND",
+            ask(fx, &root, "AliasRemove", "address", "none@example.org", NULL));
+    REFUSES(fx, INVALID_ARGUMENT, NULL,
+            ask(fx, &root, "DKIMAdd", "domain", "example.org", "selector", "", NULL));
+}
 
 static void rule_b05_what_a_file_could_not_hold_is_stored_and_read_back(void **state)
 {
@@ -228,6 +469,19 @@ int main(void)
         RULE(rule_1_16_14_the_last_address_of_a_domain_may_go),
         RULE(rule_5_5_02_a_host_is_the_settings_name_or_that_of_a_listener_with_smtp),
         RULE(rule_5_5_09_postmaster_of_any_domain_also_with_a_tag_is_the_settings),
+        RULE(rule_1_11_02_a_tls_key_keeps_the_domain_of_its_login_address),
+        RULE(rule_1_11_03_a_domain_goes_with_its_aliases_and_accounts_stay),
+        RULE(rule_5_3_01_addresses_and_aliases_of_a_domain_are_listed),
+        RULE(rule_5_4_01_an_address_tells_whose_member_it_is),
+        RULE(rule_5_4_02_an_account_may_be_a_member_by_several_addresses),
+        RULE(rule_5_4_04_memberships_are_in_order_of_the_aliases),
+        RULE(rule_5_4_05_a_removed_address_leaves_its_aliases),
+        RULE(rule_5_4_06_a_refused_alias_leaves_no_membership),
+        RULE(rule_5_5_11_who_logs_in_finds_neither_postmaster_nor_aliases),
+        RULE(rule_5_6_03_a_domain_of_aliases_alone_takes_mail),
+        RULE(rule_8_01_all_that_stands_in_the_way_is_named_at_once),
+        RULE(rule_b10_a_tls_key_is_resolved_in_the_new_configuration),
+        RULE(rule_b24_errors_are_of_the_right_kind),
         RULE(rule_b05_what_a_file_could_not_hold_is_stored_and_read_back),
     };
 
