@@ -396,6 +396,199 @@ static void rule_8_01_all_that_stands_in_the_way_is_named_at_once(void **state)
             ask(fx, &root, "AccountRemove", "account", "otto", NULL));
 }
 
+static void rule_1_16_12_members_are_found_in_whatever_spelling(void **state)
+{
+    const Mxadm__V1__AddressRemoveResponse *removed;
+
+    (void) state;
+    OK(address_add("second@example.org", "alice"));
+    OK(ask(fx, &root, "AliasAdd", "address", "team@example.org", "members", "alice@example.org",
+           "members", "SECOND+x@EXAMPLE.org", NULL));
+    removed = OK(ask(fx, &root, "AddressRemove", "address", "second@example.org", NULL))->message;
+    assert_int_equal(removed->n_aliases, 1);
+}
+
+static void rule_1_17_04_what_is_derived_is_made_by_the_server(void **state)
+{
+    const Mxadm__V1__AliasUpdateResponse *updated;
+
+    (void) state;
+    OK(alias_add("Team@example.org", "alice@example.org"));
+    updated = OK(ask(fx, &root, "AliasUpdate", "alias.address", "team@example.org",
+                     "alias.canonical_address", "other@other.example", "alias.domain",
+                     "other.example", "alias.post_public", "1", "update_mask.paths", "*", NULL))
+                  ->message;
+    assert_string_equal(updated->alias->address, "Team@example.org");
+    assert_string_equal(updated->alias->canonical_address, "team@example.org");
+    assert_string_equal(updated->alias->domain, "example.org");
+    assert_true(updated->alias->post_public);
+}
+
+static void rule_1_18_01_at_least_one_member_of_an_alias_that_exists(void **state)
+{
+    static const char *const methods[] = { "AliasAddressesAdd", "AliasAddressesRemove" };
+
+    (void) state;
+    OK(alias_add("team@example.org", "alice@example.org"));
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        const struct reply *reply = ask(fx, &root, methods[i], "address", "team@example.org", NULL);
+
+        REFUSED(reply, INVALID_ARGUMENT, NULL);
+        assert_true(has_violation(reply, "members"));
+        REFUSES(fx, NOT_FOUND, "ALIAS_NOT_FOUND",
+                ask(fx, &root, methods[i], "address", "none@example.org", "members",
+                    "alice@example.org", NULL));
+        REFUSES(fx, NOT_FOUND, "ALIAS_NOT_FOUND",
+                ask(fx, &root, methods[i], "address", "team@none.example", "members",
+                    "alice@example.org", NULL));
+    }
+}
+
+static void rule_1_18_04_members_are_compared_in_canonical_form(void **state)
+{
+    const Mxadm__V1__AliasAddressesRemoveResponse *left;
+
+    (void) state;
+    OK(ask(fx, &root, "AliasAdd", "address", "team@example.org", "members", "alice@example.org",
+           "members", "OTTO@Other.example", NULL));
+    REFUSES(fx, ALREADY_EXISTS, "MEMBER_EXISTS",
+            ask(fx, &root, "AliasAddressesAdd", "address", "team@example.org", "members",
+                "otto+x@other.example", NULL));
+    left = OK(ask(fx, &root, "AliasAddressesRemove", "address", "TEAM@example.org", "members",
+                  "Otto+y@other.example", NULL))
+               ->message;
+    assert_int_equal(left->member_count, 1);
+}
+
+static void rule_3_8_01_the_address_of_an_alias_is_an_address(void **state)
+{
+    static const char *const bad[] = {
+        "", "team", "@example.org", "a b@example.org", "a..b@example.org", "team@a..b"
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        const struct reply *reply = alias_add(bad[i], "alice@example.org");
+
+        REFUSED(reply, INVALID_ARGUMENT, NULL);
+        assert_true(has_violation(reply, "address"));
+    }
+}
+
+static void rule_5_2_01_an_alias_is_found_by_its_canonical_form(void **state)
+{
+    const Mxadm__V1__AliasGetResponse *got;
+
+    (void) state;
+    OK(alias_add("Team@example.org", "alice@example.org"));
+    got = OK(ask(fx, &viewer, "AliasGet", "address", "tEAM+x@EXAMPLE.org", NULL))->message;
+    assert_string_equal(got->alias->address, "Team@example.org");
+    assert_int_equal(lookup("TEAM+x@example.org")->via, VIA(ALIAS));
+}
+
+static void rule_1_19_05_tls_keys_go_with_their_account(void **state)
+{
+    const Mxadm__V1__AccountRemoveResponse *removed;
+
+    (void) state;
+    OK(ask(fx, &root, "AccountAdd", "account", "bob", "address", "bob@example.org", NULL));
+    OK(tls_key_add("bob@example.org"));
+    removed = OK(ask(fx, &root, "AccountRemove", "account", "bob", NULL))->message;
+    assert_int_equal(removed->removed_addresses, 1);
+    assert_int_equal(removed->removed_tls_public_keys, 1);
+    REFUSED(ask(fx, &viewer, "TLSPublicKeyGet", "fingerprint", fingerprint, NULL), NOT_FOUND,
+            "TLS_PUBLIC_KEY_NOT_FOUND");
+}
+
+static const Mxadm__V1__TLSPublicKeyListResponse *tls_keys_of(const char *account)
+{
+    return OK(ask(fx, &viewer, "TLSPublicKeyList", "account", account, NULL))->message;
+}
+
+static void rule_7_2_02_keys_are_listed_of_all_or_of_one_account(void **state)
+{
+    (void) state;
+    OK(tls_key_add("alice@example.org"));
+    assert_int_equal(tls_keys_of("")->n_tls_public_keys, 1);
+    assert_int_equal(tls_keys_of("alice")->n_tls_public_keys, 1);
+    assert_int_equal(tls_keys_of("otto")->n_tls_public_keys, 0);
+}
+
+static void rule_7_2_03_a_key_is_got_by_its_fingerprint(void **state)
+{
+    const Mxadm__V1__TLSPublicKeyGetResponse *got;
+
+    (void) state;
+    REFUSED(ask(fx, &viewer, "TLSPublicKeyGet", "fingerprint", fingerprint, NULL), NOT_FOUND,
+            "TLS_PUBLIC_KEY_NOT_FOUND");
+    OK(tls_key_add("alice@example.org"));
+    got = OK(ask(fx, &viewer, "TLSPublicKeyGet", "fingerprint", fingerprint, NULL))->message;
+    assert_string_equal(got->tls_public_key->account, "alice");
+    assert_string_equal(got->tls_public_key->type, "ed25519");
+    assert_string_equal(got->tls_public_key->name, "client"); /* the common name */
+}
+
+static void rule_7_2_04_a_key_is_added_once_with_an_address_in_canonical_form(void **state)
+{
+    const Mxadm__V1__TLSPublicKeyAddResponse *added;
+
+    (void) state;
+    REFUSES(fx, INVALID_ARGUMENT, NULL, tls_key_add(""));
+    REFUSES(fx, INVALID_ARGUMENT, NULL, tls_key_add("alice"));
+    REFUSES(fx, NOT_FOUND, "ADDRESS_NOT_FOUND", tls_key_add("nobody@example.org"));
+    added = OK(tls_key_add("ALICE+x@Example.org"))->message;
+    assert_string_equal(added->tls_public_key->login_address, "alice@example.org");
+    REFUSES(fx, ALREADY_EXISTS, "FINGERPRINT_EXISTS", tls_key_add("otto@other.example"));
+}
+
+static const struct reply *tls_key_update(const char *key, const char *path, const char *value)
+{
+    return ask(fx, &root, "TLSPublicKeyUpdate", "tls_public_key.fingerprint", key,
+               fixture_text(fx, "tls_public_key.%s", path), value, "update_mask.paths", path, NULL);
+}
+
+static void rule_7_2_05_a_key_that_is_there_is_updated(void **state)
+{
+    const Mxadm__V1__TLSPublicKeyUpdateResponse *updated;
+
+    (void) state;
+    REFUSES(fx, NOT_FOUND, "TLS_PUBLIC_KEY_NOT_FOUND", tls_key_update(fingerprint, "name", "new"));
+    OK(tls_key_add("alice@example.org"));
+    updated = OK(tls_key_update(fingerprint, "name", "new"))->message;
+    assert_string_equal(updated->tls_public_key->name, "new");
+    assert_string_equal(updated->tls_public_key->login_address, "alice@example.org");
+}
+
+static void rule_7_2_06_a_key_that_is_there_is_removed(void **state)
+{
+    (void) state;
+    OK(tls_key_add("alice@example.org"));
+    OK(ask(fx, &root, "TLSPublicKeyRemove", "fingerprint", fingerprint, NULL));
+    REFUSES(fx, NOT_FOUND, "TLS_PUBLIC_KEY_NOT_FOUND",
+            ask(fx, &root, "TLSPublicKeyRemove", "fingerprint", fingerprint, NULL));
+}
+
+static void rule_7_2_08_a_login_address_reaches_an_account(void **state)
+{
+    (void) state;
+    OK(alias_add("team@example.org", "alice@example.org"));
+    REFUSES(fx, NOT_FOUND, "ADDRESS_NOT_FOUND", tls_key_add("nobody@example.org"));
+    /* Who logs in finds no aliases (5.5-11). */
+    assert_int_not_equal(tls_key_add("team@example.org")->code, MX_OK);
+    assert_int_not_equal(tls_key_add("postmaster@example.org")->code, MX_OK);
+    assert_int_equal(tls_keys_of("")->n_tls_public_keys, 0);
+}
+
+static void rule_7_2_11_an_update_is_checked_as_an_addition_is(void **state)
+{
+    (void) state;
+    OK(tls_key_add("alice@example.org"));
+    REFUSES(fx, NOT_FOUND, "ADDRESS_NOT_FOUND",
+            tls_key_update(fingerprint, "login_address", "nobody@example.org"));
+    REFUSES(fx, FAILED_PRECONDITION, "LOGIN_ADDRESS_UNREACHABLE",
+            tls_key_update(fingerprint, "account", "otto"));
+}
+
 /* --------------------------------------------------------------- bugs, 12 */
 
 static void rule_b10_a_tls_key_is_resolved_in_the_new_configuration(void **state)
@@ -480,6 +673,20 @@ int main(void)
         RULE(rule_5_5_11_who_logs_in_finds_neither_postmaster_nor_aliases),
         RULE(rule_5_6_03_a_domain_of_aliases_alone_takes_mail),
         RULE(rule_8_01_all_that_stands_in_the_way_is_named_at_once),
+        RULE(rule_1_16_12_members_are_found_in_whatever_spelling),
+        RULE(rule_1_17_04_what_is_derived_is_made_by_the_server),
+        RULE(rule_1_18_01_at_least_one_member_of_an_alias_that_exists),
+        RULE(rule_1_18_04_members_are_compared_in_canonical_form),
+        RULE(rule_3_8_01_the_address_of_an_alias_is_an_address),
+        RULE(rule_5_2_01_an_alias_is_found_by_its_canonical_form),
+        RULE(rule_1_19_05_tls_keys_go_with_their_account),
+        RULE(rule_7_2_02_keys_are_listed_of_all_or_of_one_account),
+        RULE(rule_7_2_03_a_key_is_got_by_its_fingerprint),
+        RULE(rule_7_2_04_a_key_is_added_once_with_an_address_in_canonical_form),
+        RULE(rule_7_2_05_a_key_that_is_there_is_updated),
+        RULE(rule_7_2_06_a_key_that_is_there_is_removed),
+        RULE(rule_7_2_08_a_login_address_reaches_an_account),
+        RULE(rule_7_2_11_an_update_is_checked_as_an_addition_is),
         RULE(rule_b10_a_tls_key_is_resolved_in_the_new_configuration),
         RULE(rule_b24_errors_are_of_the_right_kind),
         RULE(rule_b05_what_a_file_could_not_hold_is_stored_and_read_back),
