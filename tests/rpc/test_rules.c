@@ -10,14 +10,34 @@
 #define VIA(name) MXADM__V1__ADDRESS_LOOKUP_RESPONSE__VIA__VIA_##name
 
 static struct fixture *fx;
+static struct fixture *original; /* of which each test has a copy */
+static struct fixture_options copy = { .sqlite = true };
 
 /* Domains example.org and other.example, each with an account and an address of its name. */
+static int setup_all(void **state)
+{
+    static const struct fixture_options options = { .sqlite = true };
+
+    (void) state;
+    original = fixture_create(&options);
+    add_domain(original, "example.org", "alice");
+    add_domain(original, "other.example", "otto");
+    fixture_stop(original);
+    copy.copy_of = original;
+    return 0;
+}
+
+static int teardown_all(void **state)
+{
+    (void) state;
+    fixture_destroy(original);
+    return 0;
+}
+
 static int setup(void **state)
 {
     (void) state;
-    fx = fixture_create(NULL);
-    add_domain(fx, "example.org", "alice");
-    add_domain(fx, "other.example", "otto");
+    fx = fixture_create(&copy);
     return 0;
 }
 
@@ -692,5 +712,5 @@ int main(void)
         RULE(rule_b05_what_a_file_could_not_hold_is_stored_and_read_back),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, setup_all, teardown_all);
 }

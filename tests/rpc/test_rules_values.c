@@ -12,16 +12,36 @@
 #define VIA(name) MXADM__V1__ADDRESS_LOOKUP_RESPONSE__VIA__VIA_##name
 
 static struct fixture *fx;
+static struct fixture *original; /* of which each test has a copy */
+static struct fixture_options copy = { .sqlite = true };
 static struct arena *arena;
+
+static int setup_all(void **state)
+{
+    static const struct fixture_options options = { .sqlite = true };
+
+    (void) state;
+    original = fixture_create(&options);
+    add_domain(original, "example.org", "alice");
+    add_domain(original, "other.example", "otto");
+    fixture_stop(original);
+    copy.copy_of = original;
+    return 0;
+}
+
+static int teardown_all(void **state)
+{
+    (void) state;
+    fixture_destroy(original);
+    return 0;
+}
 
 static int setup(void **state)
 {
     (void) state;
-    fx = fixture_create(NULL);
+    fx = fixture_create(&copy);
     arena = arena_create((size_t) 16 * 1024 * 1024);
     assert_non_null(arena);
-    add_domain(fx, "example.org", "alice");
-    add_domain(fx, "other.example", "otto");
     return 0;
 }
 
@@ -377,5 +397,5 @@ int main(void)
         RULE(rule_b20_bad_urls_and_paths_are_errors_of_the_field),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, setup_all, teardown_all);
 }

@@ -173,12 +173,28 @@ static void start(struct fixture *fixture)
 
 static void stop(struct fixture *fixture)
 {
+    if (fixture->daemon == NULL) {
+        return;
+    }
     backend_gate_open(fixture->gate);
     if (!rpc_drain(daemon_rpc(fixture->daemon), clock_mono_ms() + DRAIN_MS)) {
         fail_msg("the drain left calls behind");
     }
     daemon_stop(fixture->daemon);
     fixture->daemon = NULL;
+}
+
+static void copy_state(struct fixture *fixture, const struct fixture *from)
+{
+    const char *command =
+        fixture_text(fixture, "cp -a '%s/.' '%s'", from->settings->state_directory,
+                     fixture->settings->state_directory);
+
+    assert_null(from->daemon);
+    /* NOLINTNEXTLINE(cert-env33-c): names of our own scratch directories */
+    if (system(command) != 0) {
+        fail_msg("failed: %s", command);
+    }
 }
 
 struct fixture *fixture_create(const struct fixture_options *options)
@@ -196,12 +212,20 @@ struct fixture *fixture_create(const struct fixture_options *options)
     if (mkdir(fixture->settings->state_directory, 0700) != 0) {
         fail_msg("%s: %s", fixture->settings->state_directory, strerror(errno));
     }
+    if (options->copy_of != NULL) {
+        copy_state(fixture, options->copy_of);
+    }
     fixture->sqlite = options->sqlite;
     if (!fixture->sqlite) {
         fixture->disk = backend_sim_disk_create();
     }
     start(fixture);
     return fixture;
+}
+
+void fixture_stop(struct fixture *fixture)
+{
+    stop(fixture);
 }
 
 void fixture_destroy(struct fixture *fixture)

@@ -29,6 +29,9 @@ struct fixture_options {
     bool sqlite;        /* else the simulator */
     bool key_directory; /* private keys as files too */
     bool no_mta_sts;    /* no listener serves policies */
+    /* With sqlite: begins with the data of this one, which fixture_stop() stopped. Making keys
+     * takes long: many small tests begin with the domains of one. */
+    const struct fixture *copy_of;
     const char *limits; /* YAML within "limits:", one "  key: value\n" each; NULL: defaults */
     const char *keys;   /* the same within "keys:"; kinds not named are made on demand */
 };
@@ -39,6 +42,9 @@ struct fixture_options {
  * NULL: all defaults. */
 struct fixture *fixture_create(const struct fixture_options *options);
 void fixture_destroy(struct fixture *fixture);
+
+/* Stops it as mxadmd would, for good: it may be copied and destroyed. */
+void fixture_stop(struct fixture *fixture);
 
 /* Stops it as mxadmd would, and starts it again on the same data. */
 void fixture_restart(struct fixture *fixture);
