@@ -121,7 +121,7 @@ const struct request_text good_requests[] = {
     { "TLSPublicKeyList", "account: 'owner'" },
     { "ConfigSave", config_save },
     { "ConfigGet", "" },
-    { "ConfigApply", "yaml: ''" },
+    { "ConfigApply", "yaml: 'format: mxadm.v1\nscope: all\n'" },
     { "ConfigRollback", "revision: 3" },
     { "ConfigExport", "domain: 'example.org'" },
     { "ConfigDiff", "from_revision: 1 to_revision: 2" },
@@ -235,6 +235,8 @@ const struct legal_value legal_values[] = {
     { "TLSPublicKey*.name", LINE | ABSENT },
     { "TLSPublicKeyUpdate.tls_public_key.type", IGNORED },
     { "ConfigExport.domain", ABSENT },
+    { "ConfigApply.passphrase", LINE | ABSENT },
+    { "ConfigApply.stage*", ABSENT },
     { "ConfigExport.passphrase", LINE | ABSENT },
 };
 const size_t legal_values_count = sizeof(legal_values) / sizeof(legal_values[0]);
@@ -242,6 +244,7 @@ const size_t legal_values_count = sizeof(legal_values) / sizeof(legal_values[0])
 const struct other_field other_fields[] = {
     { "AddressList.domain", "prefix" }, /* needs it */
     { "Batch.calls[[]0].message", "calls[0]" },
+    { "ConfigApply.yaml", NULL }, /* violations have the paths of the document */
 };
 const size_t other_fields_count = sizeof(other_fields) / sizeof(other_fields[0]);
 

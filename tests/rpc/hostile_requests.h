@@ -59,8 +59,8 @@ extern const size_t legal_values_count;
 
 /* A field whose absence or value is another's fault: that one is named. */
 struct other_field {
-    const char *path; /* as above */
-    const char *named;
+    const char *path;  /* as above */
+    const char *named; /* NULL: any */
 };
 
 extern const struct other_field other_fields[];

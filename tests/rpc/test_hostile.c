@@ -216,7 +216,7 @@ static bool names_other(const struct operation *operation, const struct reply *r
 
     for (size_t i = 0; i < other_fields_count; i++) {
         if (fnmatch(other_fields[i].path, name, FNM_NOESCAPE) == 0 &&
-            names_field(reply, other_fields[i].named)) {
+            (other_fields[i].named == NULL || names_field(reply, other_fields[i].named))) {
             return true;
         }
     }
