@@ -540,33 +540,6 @@ static void put_selector(struct rpc_call *call, const struct plan_entry *entry)
     }
 }
 
-/* The records that say that an address is a member somewhere name its account as well. */
-static void members_follow(struct rpc_call *call, const struct plan_entry *entry)
-{
-    struct model *model = call_model(call);
-    Mxadm__V1__Address *address = record_unpack(model, RECORD_ADDRESS, plan_packed(entry));
-    const char *parts[RECORD_PARTS_MAX];
-    struct record_key range;
-    struct record_key key;
-    struct store_cursor cursor;
-    struct store_entry membership;
-
-    record_key_parts(model->arena, plan_key(entry), parts);
-    range = record_memberships(parts[0], parts[1]);
-    store_cursor_init(&cursor, model->view, record_slice(&range), slice_of(NULL, 0), false);
-    while (store_cursor_next(&cursor, &membership)) {
-        Mxadm__V1__AliasMember *member;
-
-        if (record_origin(membership.key, &key)) {
-            member = record_load(model, RECORD_ALIAS_MEMBER, &key);
-            if (member != NULL) {
-                member->account = address->account;
-                (void) record_put(model, RECORD_ALIAS_MEMBER, &key, &member->base);
-            }
-        }
-    }
-}
-
 static void put_address(struct rpc_call *call, const struct plan_entry *entry)
 {
     struct model *model = fresh_model(call);
@@ -582,7 +555,7 @@ static void put_address(struct rpc_call *call, const struct plan_entry *entry)
     }
     (void) record_put(model, RECORD_ADDRESS, &key, &address->base);
     if (there != NULL && strcmp(there->account, address->account) != 0) {
-        members_follow(call, entry);
+        alias_members_follow(model, address, &key);
     }
 }
 

@@ -93,8 +93,9 @@ struct slice address_put(struct model *model, const Mxadm__V1__Domain *domain,
     struct slice account = packed_bytes(before, ADDRESS_ACCOUNT_FIELD);
     struct slice after = record_put(model, RECORD_ADDRESS, &key, &record->base);
 
-    if (exists && (account.len != strlen(record->account) ||
-                   memcmp(account.data, record->account, account.len) != 0)) {
+    /* One that is new may have gone just now, in this request, and left its memberships. */
+    if (!exists || account.len != strlen(record->account) ||
+        memcmp(account.data, record->account, account.len) != 0) {
         alias_members_follow(model, record, &key);
     }
     return after;

@@ -137,36 +137,11 @@ static bool has_vacated(const struct save *save)
 
 /* ------------------------------------------------------------------ arriving */
 
-/* Alias members show the account that they reach. */
-static void tell_members(struct save *save, const char *domain, const char *localpart,
-                         const char *account)
-{
-    struct model *model = save->model;
-    struct record_key range = record_memberships(domain, localpart);
-    struct store_cursor cursor;
-    struct store_entry entry;
-    struct record_key key;
-
-    store_cursor_init(&cursor, model->view, record_slice(&range), slice_of(NULL, 0), false);
-    while (store_cursor_next(&cursor, &entry) && record_origin(entry.key, &key)) {
-        Mxadm__V1__AliasMember *member = record_load(model, RECORD_ALIAS_MEMBER, &key);
-
-        if (member != NULL) {
-            member->account = (char *) account;
-            (void) record_put(model, RECORD_ALIAS_MEMBER, &key, &member->base);
-        }
-    }
-}
-
 static void put(struct save *save, const struct report *report, Mxadm__V1__Address *record)
 {
-    const Mxadm__V1__Domain *domain = report->after_domain;
-    const char *localpart = address_localpart(save->model, domain, &report->after_address);
-
     record->mailbox = report->after->mailbox;
     record->report_domain = save->after->name;
-    (void) address_put(save->model, domain, &report->after_address, record);
-    tell_members(save, domain->name, localpart, record->account);
+    (void) address_put(save->model, report->after_domain, &report->after_address, record);
 }
 
 /* What the record has beside the settings of the report address stays: rulesets, ... */

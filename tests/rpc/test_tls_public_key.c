@@ -484,6 +484,14 @@ static void rule_1_11_02_a_domain_stays_that_is_logged_in_at(void **state)
     assert_int_equal(reply->envelope->status->precondition_failure->total, 2);
     REFUSES(fx, FAILED_PRECONDITION, "DOMAIN_IN_USE",
             ask(fx, &root, "DomainRemove", "domain", "gone.example", NULL));
+    /* All of it at once: who logs in is named beside an address of an account. */
+    OK(address_add("bob", "b@gone.example"));
+    reply = REFUSED(ask(fx, &root, "DomainRemove", "domain", "gone.example", NULL),
+                    FAILED_PRECONDITION, "DOMAIN_IN_USE");
+    assert_true(has_blocker(reply, "address", "b@gone.example"));
+    assert_true(has_blocker(reply, "tls public key", fingerprint));
+    assert_int_equal(reply->envelope->status->precondition_failure->total, 3);
+    OK(address_remove("b@gone.example"));
     OK(ask(fx, &root, "TLSPublicKeyRemove", "fingerprint", fingerprint, NULL));
     OK(from_ids("bob", "bob@example.org", NULL));
     OK(ask(fx, &root, "DomainRemove", "domain", "gone.example", NULL));
