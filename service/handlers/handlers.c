@@ -13,6 +13,7 @@ const struct rpc_table handlers[] = {
     { &mxadm__v1__admin__descriptor, alias_rows },
     { &mxadm__v1__admin__descriptor, tls_public_key_rows },
     { &mxadm__v1__admin__descriptor, change_rows },
+    { &mxadm__v1__admin__descriptor, config_history_rows },
     { &mxadm__v1__admin__descriptor, config_yaml_rows },
     { &mxadm__v1__admin__descriptor, server_rows },
     { &grpc__health__v1__health__descriptor, health_rows },

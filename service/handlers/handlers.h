@@ -14,6 +14,7 @@ extern const struct rpc_row config_rows[];
 extern const struct rpc_row alias_rows[];
 extern const struct rpc_row tls_public_key_rows[];
 extern const struct rpc_row change_rows[];
+extern const struct rpc_row config_history_rows[];
 extern const struct rpc_row config_yaml_rows[];
 extern const struct rpc_row server_rows[];
 extern const struct rpc_row health_rows[];

@@ -313,7 +313,9 @@ void call_prepare(struct rpc_call *call)
 {
     forget_kept(call);
     call->preparations++;
+    call->slow = true; /* wherever it runs */
     call_run(call, call->row->prepare);
+    history_end(call);
 }
 
 void call_submit_change(struct rpc_call *call)

@@ -15,13 +15,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Declared, and built by a later release. */
-static const char *const next_release[] = {
-    "ConfigRollback",
-    "ConfigDiff",
-};
-#define NEXT_RELEASE (sizeof(next_release) / sizeof(next_release[0]))
-
 static struct fixture *fx;
 
 static int setup(void **state)
@@ -40,56 +33,20 @@ static int teardown(void **state)
 
 /* ---------------------------------------------------------------- operations */
 
-static bool is_next(const char *name)
-{
-    for (size_t i = 0; i < NEXT_RELEASE; i++) {
-        if (strcmp(next_release[i], name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void every_operation_has_a_row_or_is_of_the_next_release(void **state)
-{
-    const char *name;
-    size_t count = 0;
-
-    (void) state;
-    for (size_t i = 0; (name = rpc_unbuilt(fixture_rpc(fx), i)) != NULL; i++) {
-        if (!is_next(name)) {
-            fail_msg("no row for operation '%s'", name);
-        }
-        count++;
-    }
-    /* Whoever builds one of them takes it off the list. */
-    assert_int_equal(count, NEXT_RELEASE);
-}
-
-static void what_is_not_built_says_so_whatever_the_message(void **state)
+static void every_operation_of_the_contract_is_built(void **state)
 {
     (void) state;
-    for (size_t i = 0; i < NEXT_RELEASE; i++) {
-        const struct reply *reply;
-
-        reply =
-            REFUSED(ask(fx, &root, next_release[i], NULL), UNIMPLEMENTED, "METHOD_UNIMPLEMENTED");
-        assert_non_null(strstr(reply->words, next_release[i]));
-        REFUSED(ask_message(fx, &root, next_release[i], "\xff\xff", 2), UNIMPLEMENTED,
-                "METHOD_UNIMPLEMENTED");
-    }
+    assert_null(rpc_unbuilt(fixture_rpc(fx), 0));
 }
 
-static void every_operation_that_is_built_refuses_strangers(void **state)
+static void every_operation_refuses_strangers(void **state)
 {
     const ProtobufCServiceDescriptor *service = &mxadm__v1__admin__descriptor;
 
     (void) state;
     for (unsigned i = 0; i < service->n_methods; i++) {
-        if (!is_next(service->methods[i].name)) {
-            REFUSES(fx, UNAUTHENTICATED, "CALLER_UNKNOWN",
-                    ask(fx, &stranger, service->methods[i].name, NULL));
-        }
+        REFUSES(fx, UNAUTHENTICATED, "CALLER_UNKNOWN",
+                ask(fx, &stranger, service->methods[i].name, NULL));
     }
 }
 
@@ -468,9 +425,8 @@ static void a_flood_of_submessages_is_refused_within_the_memory_of_a_call(void *
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_operation_has_a_row_or_is_of_the_next_release),
-        cmocka_unit_test(what_is_not_built_says_so_whatever_the_message),
-        cmocka_unit_test(every_operation_that_is_built_refuses_strangers),
+        cmocka_unit_test(every_operation_of_the_contract_is_built),
+        cmocka_unit_test(every_operation_refuses_strangers),
         cmocka_unit_test(a_method_that_is_none_is_unimplemented),
         cmocka_unit_test(the_server_says_what_it_is_and_what_it_holds),
         cmocka_unit_test(the_chain_moves_with_each_change_and_is_kept),
