@@ -7,8 +7,8 @@
  * on its way. limits.contexts of them serve, which bounds the calls in work;
  * when all are busy, the rest wait in the clients' sockets. A worker whose call
  * waits for something is *parked*: another one serves in its place, one that was
- * at rest or a new one, up to limits.waiting_calls more. When the parked is
- * answered there is one too many, and whichever is done next rests: what many
+ * at rest or a new one, up to limits.waiting_calls more. When the parked one's
+ * answer is sent there is one too many, and whichever is done next rests: what many
  * waiting calls once took is kept for the next, about 1.5 KiB each.
  *
  * The daemon has three kinds of threads:

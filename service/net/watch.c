@@ -46,6 +46,16 @@ static int tick_ms(const struct server *server)
     return shortest < TICK_MIN_MS ? TICK_MIN_MS : (int) shortest;
 }
 
+/* Whether an answer was given too long ago. One to a call that waited keeps no worker from others,
+ * and may have come with a thousand more for the same connection: it has the whole time. */
+static bool is_slow(const struct server *server, const struct worker *worker, int64_t before_ms)
+{
+    int64_t patient_ms = clock_mono_ms() - server->settings->limits.send_timeout_ms;
+
+    return worker->state == WORKER_SENDING &&
+           worker->sending_ms < (worker->is_parked ? least(before_ms, patient_ms) : before_ms);
+}
+
 /* Pipes whose client leaves an answer waiting for too long. With the lock. */
 static size_t take_slow(struct server *server, int64_t before_ms, uint32_t *pipes, size_t max)
 {
@@ -54,7 +64,7 @@ static size_t take_slow(struct server *server, int64_t before_ms, uint32_t *pipe
     for (unsigned i = 0; i < server->worker_count && count < max; i++) {
         const struct worker *worker = server->workers[i];
 
-        if (worker->state != WORKER_SENDING || worker->sending_ms >= before_ms) {
+        if (!is_slow(server, worker, before_ms)) {
             continue;
         }
         struct connection *connection = connections_find(&server->connections, worker->pipe.id);

@@ -275,7 +275,7 @@ static enum answer_step worker_give_answer(struct worker *worker, bool has_answe
     if (server->is_stopped) {
         (void) worker_done(worker, false, now_ms);
     } else if (has_answer) {
-        unpark(worker);
+        unlink_parked(worker); /* and parked still: thousands may be answered at once */
         worker->sending_ms = now_ms;
         worker_move(worker, WORKER_SENDING);
         step = SEND;
