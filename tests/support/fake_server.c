@@ -138,7 +138,8 @@ static void on_aio(void *arg)
     pthread_mutex_lock(&server->lock);
     int rv = nng_aio_result(context->aio);
     if (server->stopping) {
-        if (context->phase == SENDING && rv != 0) {
+        bool ours = context->phase == SENDING ? rv != 0 : context->phase == RECEIVING && rv == 0;
+        if (ours) {
             nng_msg_free(nng_aio_get_msg(context->aio));
         }
     } else if (context->phase == RECEIVING && rv == 0) {
