@@ -68,8 +68,9 @@ a_refusal_names_field_value_and_obstacle() { # domain, account
   expect 'reason: "ADDRESS_IN_USE"'
   call AddressLookup "address: \"nobody@$1\""
   expect 'code: NOT_FOUND'
-  call ConfigGet
-  expect 'code: UNIMPLEMENTED'
+  call ConfigRollback 'revision: 1000000'
+  expect 'code: OUT_OF_RANGE'
+  expect 'reason: "REVISION_UNKNOWN"'
 }
 
 the_same_request_id_gives_identical_bytes() { # domain, account

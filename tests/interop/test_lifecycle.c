@@ -369,12 +369,12 @@ static void state_and_keys_are_closed_to_others(void **state)
 
         if (entry->d_name[0] != '.') {
             (void) snprintf(name, sizeof(name), "state/%s", entry->d_name);
-            assert_mode(&daemon_one, name, 0600);
+            assert_mode(&daemon_one, name, entry->d_type == DT_DIR ? 0700 : 0600);
             files++;
         }
     }
     (void) closedir(dir);
-    assert_in_range(files, 3, 8); /* database, its log, kek, lock */
+    assert_in_range(files, 3, 8); /* database, its log, kek, lock, staged documents */
     assert_int_equal(daemon_stop(&daemon_one), DAEMON_EXIT_OK);
 }
 
