@@ -18,7 +18,7 @@ keys: {rsa2048: {low: 2, high: 4}}
 access: {loopback_role: administrator, loopback_key_reader: false}
 END
 call_declare DomainAdd DomainGet DomainRecords AccountAdd AccountGet AddressAdd AddressLookup \
-  DKIMKeyExport ServerInfo ConfigGet
+  DKIMKeyExport ServerInfo ConfigRollback
 daemon_start
 
 health_is_serving() {
