@@ -717,7 +717,7 @@ enum mx_code writer_create(struct rpc *rpc, struct writer **out, struct mx_error
     }
     writer->rpc = rpc;
     writer->end = &writer->first;
-    writer->trim_at_ms = clock_mono_ms() + TRIM_PERIOD_MS;
+    writer->trim_at_ms = clock_mono_ms(); /* who is restarted often forgets as well */
     (void) pthread_mutex_init(&writer->lock, NULL);
     clock_cond_init(&writer->wake);
     writer->group = calloc(rpc->config.settings->limits.group, sizeof(struct rpc_call *));

@@ -88,7 +88,7 @@ static void drop_all(struct recent *recent)
 
 static bool grow(struct recent *recent)
 {
-    size_t slot_count = recent->slot_count * 2;
+    size_t slot_count = recent->slot_count < SLOTS_FIRST ? SLOTS_FIRST : recent->slot_count * 2;
     struct recent_change **slots = calloc(slot_count, sizeof(struct recent_change *));
 
     if (slots == NULL) {

@@ -413,6 +413,33 @@ static void what_was_trimmed_is_refused_with_the_floor(void **state)
     assert_true(roll_back(10)->removed > 0);
 }
 
+/* The writer trims between two groups, the first time soon after the start. */
+static void history_is_kept_as_long_as_the_settings_say(void **state)
+{
+    static const struct fixture_options keep = { .sqlite = true,
+                                                 .limits =
+                                                     "  group: 1\nhistory:\n  changes_keep: 5\n" };
+
+    (void) state;
+    (void) begin(&keep);
+    for (int i = 0; i < 10; i++) {
+        add_account(fixture_text(fx, "a%d", i), "example.org"); /* 2 to 11 */
+    }
+    for (int round = 0; round < 2; round++) {
+        fixture_restart(fx);
+        /* When the second is answered, the trim behind the first is done. */
+        add_account(fixture_text(fx, "b%d", round), "example.org");
+        add_account(fixture_text(fx, "c%d", round), "example.org");
+        assert_int_equal(oldest_revision(), 7 + 2 * round);
+        /* Of what memory has, too, nothing older is shown. */
+        assert_trimmed(ask(fx, &viewer, "ChangeList", "after_revision",
+                           number(6 + 2 * (uint64_t) round), NULL),
+                       number(7 + 2 * (uint64_t) round));
+        OK(ask(fx, &viewer, "ChangeList", "after_revision", number(7 + 2 * (uint64_t) round),
+               NULL));
+    }
+}
+
 static void a_rollback_beside_changes_without_end_comes_to_its_turn(void **state)
 {
     struct pending *others[200];
@@ -457,6 +484,7 @@ int main(void)
         CASE(a_rollback_against_the_rules_is_refused_with_what_stands_in_the_way),
         CASE(a_private_key_that_does_not_open_is_not_brought_back),
         CASE(what_was_trimmed_is_refused_with_the_floor),
+        cmocka_unit_test_teardown(history_is_kept_as_long_as_the_settings_say, teardown),
         CASE(a_rollback_beside_changes_without_end_comes_to_its_turn),
     };
 
