@@ -156,8 +156,8 @@ static size_t pack_alias(const struct requests *requests, uint64_t number, uint8
     if (of_all) {
         (void) snprintf(address, sizeof(address), "all-%s@" BENCH_DOMAIN, requests->of);
     } else {
-        (void) snprintf(address, sizeof(address), "l%016llx@%s.example", scramble(number),
-                        requests->of);
+        (void) snprintf(address, sizeof(address), "%c%016llx@%s.example",
+                        number >= BENCH_CLOSE ? 'z' : 'l', scramble(number), requests->of);
     }
     if (requests->kind == REQUEST_ALIAS_REMOVE) {
         remove.address = address;

@@ -10,6 +10,8 @@
 #define BENCH_BATCH  256
 /* In one request of REQUEST_MEMBERS_ADD. */
 #define BENCH_MEMBERS 16
+/* Aliases from this number on have names behind all others, close to each other. */
+#define BENCH_CLOSE (UINT64_C(1) << 32)
 
 enum request_kind {
     REQUEST_DOMAIN_ADD, /* the one domain; `number` matters not */

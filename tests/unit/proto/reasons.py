@@ -4,8 +4,7 @@
 usage: reasons.py DIRECTORY-OF-SOURCES FILE.proto...      exit code 1 if there is one
 
 A reason is an UPPER_SNAKE text in a .c file, within a call that fails a status or in an assignment
-to a variable of that name. Tests of the operations check besides that what they are refused with
-stands in the comment of that very operation (tests/support/rpc_fixture.c).
+to a variable of that name.
 """
 import os
 import re
