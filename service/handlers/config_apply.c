@@ -418,24 +418,6 @@ static void remove_record(struct rpc_call *call, const struct plan_removal *remo
 
 /* ------------------------------------------------------------ report addresses */
 
-/* Where a report address of a domain is; NULL: its domain is not configured, or it is no
- * localpart, which the rules tell. */
-static Mxadm__V1__Domain *report_place(struct model *model, const Mxadm__V1__Domain *owner,
-                                       const Mxadm__V1__ReportAddress *report,
-                                       struct name_address *address)
-{
-    Mxadm__V1__Domain *domain =
-        domain_find(model, report->domain[0] == '\0' ? owner->name : report->domain);
-
-    memset(address, 0, sizeof(*address));
-    if (domain == NULL ||
-        name_parse_localpart(model->arena, report->localpart, &address->localpart) != NULL) {
-        return NULL;
-    }
-    address->domain = (struct name_domain){ domain->name, domain->ascii_name };
-    return domain;
-}
-
 static void remove_report(struct model *model, const Mxadm__V1__Domain *owner,
                           const Mxadm__V1__ReportAddress *report)
 {
@@ -447,11 +429,10 @@ static void remove_report(struct model *model, const Mxadm__V1__Domain *owner,
     if (report == NULL) {
         return;
     }
-    domain = report_place(model, owner, report, &address);
+    domain = domain_report_place(model, owner, report, &address, &key);
     if (domain == NULL) {
         return;
     }
-    key = address_key(model, domain, &address);
     record = record_load(model, RECORD_ADDRESS, &key);
     if (record != NULL && address_is_report(record->kind) &&
         strcmp(record->report_domain, owner->name) == 0) {
@@ -485,11 +466,10 @@ static void put_report(struct rpc_call *call, const struct plan_entry *entry,
     if (report == NULL) {
         return;
     }
-    domain = report_place(model, owner, report, &address);
+    domain = domain_report_place(model, owner, report, &address, &key);
     if (domain == NULL) {
         return;
     }
-    key = address_key(model, domain, &address);
     if (record_exists(model, &key)) {
         report_entry(call, entry,
                      arena_printf(call_arena(call), "its %s '%s' is in use already",

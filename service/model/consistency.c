@@ -137,24 +137,6 @@ static Mxadm__V1__Domain *check_login(struct check *check, const char *field, co
 
 /* ------------------------------------------------------------------- domains */
 
-/* A report address of a domain: its domain's record (NULL: not configured) and key. */
-static Mxadm__V1__Domain *report_place(struct model *model, const Mxadm__V1__Domain *owner,
-                                       const Mxadm__V1__ReportAddress *report,
-                                       struct name_address *address, struct record_key *key_out)
-{
-    const char *name = report->domain[0] == '\0' ? owner->name : report->domain;
-    Mxadm__V1__Domain *domain = domain_find(model, name);
-
-    *address = (struct name_address){ 0 };
-    if (domain == NULL ||
-        name_parse_localpart(model->arena, report->localpart, &address->localpart) != NULL) {
-        return NULL;
-    }
-    address->domain = (struct name_domain){ domain->name, domain->ascii_name };
-    *key_out = address_key(model, domain, address);
-    return domain;
-}
-
 static bool is_report_of(const Mxadm__V1__Address *address, const Mxadm__V1__Domain *owner,
                          Mxadm__V1__Address__Kind kind)
 {
@@ -173,7 +155,7 @@ static void check_report(struct check *check, const Mxadm__V1__Domain *owner,
     if (report == NULL) {
         return;
     }
-    if (report_place(model, owner, report, &address, &key) == NULL) {
+    if (domain_report_place(model, owner, report, &address, &key) == NULL) {
         say(check, field, "the domain of the report address is not configured");
         return;
     }
@@ -248,7 +230,7 @@ static void check_report_owner(struct check *check, const Mxadm__V1__Address *ad
         report = address->kind == MXADM__V1__ADDRESS__KIND__KIND_DMARC_REPORT ? owner->dmarc
                                                                               : owner->tlsrpt;
     }
-    if (report == NULL || report_place(model, owner, report, &place, &key) == NULL ||
+    if (report == NULL || domain_report_place(model, owner, report, &place, &key) == NULL ||
         key.len != check->key.len || memcmp(key.data, check->key.data, key.len) != 0) {
         say(check, "report_domain", "domain %s does not have its %s here",
             name_show(model->arena, address->report_domain), address_kind_words(address->kind));
@@ -525,7 +507,7 @@ static void look_again_at_report(struct walk *walk, const Mxadm__V1__Domain *own
     struct name_address address;
     struct record_key key;
 
-    if (report != NULL && report_place(walk->model, owner, report, &address, &key) != NULL) {
+    if (report != NULL && domain_report_place(walk->model, owner, report, &address, &key) != NULL) {
         look_again(walk, &key);
     }
 }

@@ -38,6 +38,24 @@ Mxadm__V1__Domain *domain_require(struct model *model, const char *name)
     return domain;
 }
 
+Mxadm__V1__Domain *domain_report_place(struct model *model, const Mxadm__V1__Domain *owner,
+                                       const Mxadm__V1__ReportAddress *report,
+                                       struct name_address *address_out, struct record_key *key_out)
+{
+    const char *name = report->domain[0] == '\0' ? owner->name : report->domain;
+    Mxadm__V1__Domain *domain = domain_find(model, name);
+    struct name_address address = { 0 };
+
+    if (domain == NULL ||
+        name_parse_localpart(model->arena, report->localpart, &address.localpart) != NULL) {
+        return NULL;
+    }
+    address.domain = (struct name_domain){ domain->name, domain->ascii_name };
+    *address_out = address;
+    *key_out = address_key(model, domain, &address);
+    return domain;
+}
+
 struct name_policy domain_policy(const Mxadm__V1__Domain *domain)
 {
     return (struct name_policy){ (const char *const *) domain->localpart_separators,

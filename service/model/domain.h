@@ -61,3 +61,10 @@ uint64_t domain_remove(struct model *model, const Mxadm__V1__Domain *domain,
 /* Whether it is a host name of the settings: the daemon's, or that of a listener with SMTP
  * (5.5-02). */
 bool domain_is_host(const struct model *model, const char *name);
+
+/* Where a report address of `owner` is: the record of its domain and its key. NULL: that domain is
+ * not configured, or the localpart is none; nothing is reported. */
+Mxadm__V1__Domain *domain_report_place(struct model *model, const Mxadm__V1__Domain *owner,
+                                       const Mxadm__V1__ReportAddress *report,
+                                       struct name_address *address_out,
+                                       struct record_key *key_out);

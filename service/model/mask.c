@@ -13,35 +13,6 @@ static bool is_fixed(const char *const *fixed, const char *name)
     return false;
 }
 
-static size_t scalar_size(ProtobufCType type)
-{
-    switch (type) {
-    case PROTOBUF_C_TYPE_INT32:
-    case PROTOBUF_C_TYPE_SINT32:
-    case PROTOBUF_C_TYPE_SFIXED32:
-    case PROTOBUF_C_TYPE_UINT32:
-    case PROTOBUF_C_TYPE_FIXED32:
-    case PROTOBUF_C_TYPE_FLOAT:
-    case PROTOBUF_C_TYPE_ENUM:
-        return 4;
-    case PROTOBUF_C_TYPE_INT64:
-    case PROTOBUF_C_TYPE_SINT64:
-    case PROTOBUF_C_TYPE_SFIXED64:
-    case PROTOBUF_C_TYPE_UINT64:
-    case PROTOBUF_C_TYPE_FIXED64:
-    case PROTOBUF_C_TYPE_DOUBLE:
-        return 8;
-    case PROTOBUF_C_TYPE_BOOL:
-        return sizeof(protobuf_c_boolean);
-    case PROTOBUF_C_TYPE_STRING:
-    case PROTOBUF_C_TYPE_MESSAGE:
-        return sizeof(void *);
-    case PROTOBUF_C_TYPE_BYTES:
-        return sizeof(ProtobufCBinaryData);
-    }
-    return 0;
-}
-
 /* Records have no oneof at a level that a path can reach. */
 static void copy_field(const ProtobufCFieldDescriptor *field, const ProtobufCMessage *from,
                        ProtobufCMessage *to)
@@ -50,7 +21,7 @@ static void copy_field(const ProtobufCFieldDescriptor *field, const ProtobufCMes
     char *target = (char *) to + field->offset;
     bool list = field->label == PROTOBUF_C_LABEL_REPEATED;
 
-    memcpy(target, source, list ? sizeof(void *) : scalar_size(field->type));
+    memcpy(target, source, list ? sizeof(void *) : record_value_size(field->type));
     if (list) {
         memcpy((char *) to + field->quantifier_offset,
                (const char *) from + field->quantifier_offset, sizeof(size_t));

@@ -174,6 +174,8 @@ enum mx_code record_derive(struct store_draft *draft, struct slice key, struct s
 /* The kind of a durable key; RECORD_KINDS if it is none. */
 enum record_kind record_kind_of(struct slice key);
 const ProtobufCMessageDescriptor *record_descriptor(enum record_kind kind);
+/* Bytes that a value of this type takes in an unpacked message; of a list, each of its elements. */
+size_t record_value_size(ProtobufCType type);
 /* "dkim selector": PlannedChange.kind; static. */
 const char *record_kind_name(enum record_kind kind);
 /* "2026a._domainkey.example.org": PlannedChange.name, from the key alone; in the arena. */

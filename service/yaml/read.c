@@ -279,35 +279,6 @@ static bool take_value(struct read *read, const struct item *item,
 
 /* ------------------------------------------------------------------- lists */
 
-static size_t size_of(const ProtobufCFieldDescriptor *field)
-{
-    switch (field->type) {
-    case PROTOBUF_C_TYPE_MESSAGE:
-    case PROTOBUF_C_TYPE_STRING:
-        return sizeof(void *);
-    case PROTOBUF_C_TYPE_BYTES:
-        return sizeof(ProtobufCBinaryData);
-    case PROTOBUF_C_TYPE_BOOL:
-        return sizeof(protobuf_c_boolean);
-    case PROTOBUF_C_TYPE_INT64:
-    case PROTOBUF_C_TYPE_SINT64:
-    case PROTOBUF_C_TYPE_SFIXED64:
-    case PROTOBUF_C_TYPE_UINT64:
-    case PROTOBUF_C_TYPE_FIXED64:
-    case PROTOBUF_C_TYPE_DOUBLE:
-        return sizeof(uint64_t);
-    case PROTOBUF_C_TYPE_FLOAT:
-    case PROTOBUF_C_TYPE_INT32:
-    case PROTOBUF_C_TYPE_SINT32:
-    case PROTOBUF_C_TYPE_SFIXED32:
-    case PROTOBUF_C_TYPE_UINT32:
-    case PROTOBUF_C_TYPE_FIXED32:
-    case PROTOBUF_C_TYPE_ENUM:
-        break;
-    }
-    return sizeof(uint32_t);
-}
-
 static char *grown(struct arena *arena, char *items, size_t count, size_t *capacity, size_t size)
 {
     char *larger;
@@ -343,12 +314,13 @@ static bool take_list(struct fill *fill, const struct item *first,
         if (item.kind == ITEM_LIST_END) {
             return true;
         }
-        *items = grown(read->arena, *items, *count, &capacity, size_of(field));
+        *items = grown(read->arena, *items, *count, &capacity, record_value_size(field->type));
         before = parser_enter_index(read->parser, *count);
         if (field->type == PROTOBUF_C_TYPE_STRING) {
             ((char **) (void *) *items)[*count] = (char *) protobuf_c_empty_string;
         }
-        going = take_value(read, &item, field, prefix, *items + *count * size_of(field));
+        going = take_value(read, &item, field, prefix,
+                           *items + *count * record_value_size(field->type));
         parser_leave(read->parser, before);
         (*count)++;
         if (!going) {

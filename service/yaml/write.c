@@ -63,35 +63,6 @@ static bool is_set(const ProtobufCMessage *message, const ProtobufCFieldDescript
     return *(const uint32_t *) at != 0;
 }
 
-static size_t size_of(const ProtobufCFieldDescriptor *field)
-{
-    switch (field->type) {
-    case PROTOBUF_C_TYPE_MESSAGE:
-    case PROTOBUF_C_TYPE_STRING:
-        return sizeof(void *);
-    case PROTOBUF_C_TYPE_BYTES:
-        return sizeof(ProtobufCBinaryData);
-    case PROTOBUF_C_TYPE_BOOL:
-        return sizeof(protobuf_c_boolean);
-    case PROTOBUF_C_TYPE_INT64:
-    case PROTOBUF_C_TYPE_SINT64:
-    case PROTOBUF_C_TYPE_SFIXED64:
-    case PROTOBUF_C_TYPE_UINT64:
-    case PROTOBUF_C_TYPE_FIXED64:
-    case PROTOBUF_C_TYPE_DOUBLE:
-        return sizeof(uint64_t);
-    case PROTOBUF_C_TYPE_FLOAT:
-    case PROTOBUF_C_TYPE_INT32:
-    case PROTOBUF_C_TYPE_SINT32:
-    case PROTOBUF_C_TYPE_SFIXED32:
-    case PROTOBUF_C_TYPE_UINT32:
-    case PROTOBUF_C_TYPE_FIXED32:
-    case PROTOBUF_C_TYPE_ENUM:
-        break;
-    }
-    return sizeof(uint32_t);
-}
-
 /* The fewest digits that are read back as the same number. */
 static const char *double_text(struct arena *arena, double number)
 {
@@ -189,7 +160,7 @@ static void write_list(struct write *write, const ProtobufCMessage *message,
 
     emitter_list(write->emitter);
     for (size_t i = 0; i < count_of(message, field); i++) {
-        write_value(write, field, items + i * size_of(field));
+        write_value(write, field, items + i * record_value_size(field->type));
     }
     emitter_list_end(write->emitter);
 }
