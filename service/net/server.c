@@ -213,9 +213,12 @@ static enum mx_code make_workers(struct server *server, struct mx_error *err)
                        server->worker_max);
     }
     for (unsigned i = 0; i < contexts; i++) {
-        if (worker_create(server, err) == NULL) {
+        struct worker *worker = worker_create(server, err);
+
+        if (worker == NULL) {
             return err->code;
         }
+        worker_add(worker);
     }
     return MX_OK;
 }

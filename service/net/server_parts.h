@@ -60,7 +60,8 @@ struct server {
     pthread_cond_t changed; /* a call was answered, or closing has ended */
     unsigned worker_count;
     unsigned worker_max;
-    unsigned making;        /* workers, at this moment */
+    unsigned promised;      /* places for workers that are being made and not in `workers` yet */
+    unsigned making;        /* workers that are being made, until they are started */
     unsigned parked;        /* workers whose call waits */
     struct worker *resting; /* workers that there are too many of */
     unsigned resting_count;
@@ -95,6 +96,9 @@ static inline bool server_is_pressed(const struct server *server)
 
 /* worker.c. Makes one more; it does not receive yet. NULL when out of memory. */
 struct worker *worker_create(struct server *server, struct mx_error *err);
+/* Makes it one of the server's; in the same breath its promise ends, or it would count twice at the
+ * limit. With the lock, unless nobody else is there yet. */
+void worker_add(struct worker *worker);
 /* The connection goes: those parked of it have nobody to answer. Whether there is one. With the
  * lock. */
 bool worker_forget_parked(struct connection *connection);

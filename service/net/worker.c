@@ -331,7 +331,8 @@ static bool find_substitute(struct server *server, struct substitute *substitute
         worker_move(substitute->rested, WORKER_RECEIVING);
         return true;
     }
-    substitute->is_to_be_made = server->worker_count + server->making < server->worker_max;
+    substitute->is_to_be_made = server->worker_count + server->promised < server->worker_max;
+    server->promised += substitute->is_to_be_made;
     server->making += substitute->is_to_be_made;
     return substitute->is_to_be_made;
 }
@@ -342,6 +343,12 @@ static bool make_substitute(struct server *server)
     struct mx_error err;
     struct worker *worker = worker_create(server, &err);
 
+    (void) pthread_mutex_lock(&server->lock);
+    server->promised--;
+    if (worker != NULL) {
+        worker_add(worker);
+    }
+    (void) pthread_mutex_unlock(&server->lock);
     if (worker != NULL) {
         worker_start(worker);
     }
@@ -416,10 +423,14 @@ struct worker *worker_create(struct server *server, struct mx_error *err)
         worker_destroy(worker);
         return NULL;
     }
-    (void) pthread_mutex_lock(&server->lock);
-    server->workers[server->worker_count++] = worker;
-    (void) pthread_mutex_unlock(&server->lock);
     return worker;
+}
+
+void worker_add(struct worker *worker)
+{
+    struct server *server = worker->server;
+
+    server->workers[server->worker_count++] = worker;
 }
 
 void worker_start(struct worker *worker)
