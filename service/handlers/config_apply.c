@@ -34,6 +34,7 @@
 
 /* The document as a text. */
 struct text {
+    struct rpc_call *call;
     const char *at;
     size_t left;
 };
@@ -43,6 +44,9 @@ static bool read_text_part(void *context, void *buffer, size_t size, size_t *len
     struct text *text = context;
     size_t len = size < text->left ? size : text->left;
 
+    if (call_is_over(text->call)) {
+        return false;
+    }
     memcpy(buffer, text->at, len);
     text->at += len;
     text->left -= len;
@@ -55,7 +59,7 @@ struct staged {
     int fd;
     uint64_t at;
     uint64_t end;
-    struct status *status;
+    struct rpc_call *call;
 };
 
 static bool read_staged_part(void *context, void *buffer, size_t size, size_t *len_out)
@@ -64,11 +68,14 @@ static bool read_staged_part(void *context, void *buffer, size_t size, size_t *l
     size_t want = size < staged->end - staged->at ? size : (size_t) (staged->end - staged->at);
     ssize_t got;
 
+    if (call_is_over(staged->call)) {
+        return false;
+    }
     do {
         got = pread(staged->fd, buffer, want, (off_t) staged->at);
     } while (got < 0 && errno == EINTR);
     if (got < 0 || (got == 0 && want > 0)) {
-        (void) status_fail(staged->status, MX_UNAVAILABLE, "STAGE_UNREADABLE",
+        (void) status_fail(call_status(staged->call), MX_UNAVAILABLE, "STAGE_UNREADABLE",
                            "the staged document can't be read: %s",
                            got < 0 ? strerror(errno) : "it is shorter than it was");
         return false;
@@ -111,7 +118,7 @@ static bool check_apply(struct rpc_call *call, const Mxadm__V1__ConfigApplyReque
 
 static void prepare_staged(struct rpc_call *call, const Mxadm__V1__ConfigApplyRequest *request)
 {
-    struct staged staged = { .fd = -1, .status = call_status(call) };
+    struct staged staged = { .fd = -1, .call = call };
     struct plan_source source = { read_staged_part, &staged, -1, request->passphrase,
                                   request->prune };
 
@@ -131,7 +138,7 @@ static void prepare_staged(struct rpc_call *call, const Mxadm__V1__ConfigApplyRe
 
 static void prepare_plan(struct rpc_call *call, const Mxadm__V1__ConfigApplyRequest *request)
 {
-    struct text text = { request->yaml, strlen(request->yaml) };
+    struct text text = { call, request->yaml, strlen(request->yaml) };
     struct plan_source source = { read_text_part, &text, -1, request->passphrase, request->prune };
 
     if (!check_apply(call, request)) {
@@ -602,6 +609,9 @@ static void write_plan(struct rpc_call *call, const struct plan *plan)
     each_changed_domain(call, plan, put_reports);
     for (const struct plan_entry *entry = plan->first; entry != NULL; entry = entry->next) {
         if (entry->changed && entry->kind != RECORD_DOMAIN) {
+            if (call_is_over(call)) {
+                break;
+            }
             put_record(call, entry);
         }
     }
@@ -700,8 +710,8 @@ static void end_document(const struct plan *plan)
 
     if (status_ok(call_status(plan->call)) && !call_validate_only(plan->call) &&
         request->staged[0] != '\0') {
-        (void) stage_remove(call_stage(plan->call), call_principal(plan->call)->name,
-                            request->staged);
+        stage_used(call_stage(plan->call), call_principal(plan->call)->name, request->staged,
+                   plan->fd);
     }
 }
 

@@ -59,11 +59,11 @@ static void plan_destroy(void *found)
     }
     arena_destroy(plan->arena);
     free(plan->table);
-    if (plan->fd >= 0) {
-        (void) close(plan->fd);
-    }
     if (plan->end_document != NULL) {
         plan->end_document(plan);
+    }
+    if (plan->fd >= 0) {
+        (void) close(plan->fd);
     }
     free(plan);
 }

@@ -460,6 +460,20 @@ uint64_t call_waited_after(const struct rpc_call *call)
 
 /* --------------------------------------------------------------- preparing */
 
+bool call_is_over(struct rpc_call *call)
+{
+    if (atomic_load(&call->rpc->draining)) {
+        status_retry(&call->status, MX_UNAVAILABLE, "DRAINING", RETRY_DRAIN_MS,
+                     "the server is stopping");
+    } else if (call->deadline_ms <= clock_mono_ms()) {
+        status_fail(&call->status, MX_DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED",
+                    "the time given was over before the call was done; nothing was changed");
+    } else {
+        return false;
+    }
+    return true;
+}
+
 void call_keep(struct rpc_call *call, void *found, void (*destroy)(void *found))
 {
     forget_kept(call);

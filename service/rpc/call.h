@@ -102,6 +102,10 @@ void call_prepare_again(struct rpc_call *call);
 void call_end(struct rpc_call *call);
 bool call_validate_only(const struct rpc_call *call);
 
+/* For who works long, to be asked every few thousandths of a second: whether the call's time is
+ * over or the server is stopping, so that nobody gets what comes of it; then reported. */
+bool call_is_over(struct rpc_call *call);
+
 /* Documents that come in parts. */
 struct stage;
 struct stage *call_stage(struct rpc_call *call);

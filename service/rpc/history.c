@@ -148,7 +148,7 @@ static bool fill(struct rpc_call *call)
         call->goes_slow = true;
         return false;
     }
-    return read_backend(call);
+    return !call_is_over(call) && read_backend(call);
 }
 
 bool call_history_next(struct rpc_call *call, struct call_change *change_out)

@@ -113,9 +113,7 @@ static void prepare_change(struct rpc_call *call)
 
 static void run(struct rpc_call *call)
 {
-    if (call->deadline_ms <= clock_mono_ms()) {
-        status_fail(&call->status, MX_DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED",
-                    "the time given was over before the call was started");
+    if (call_is_over(call)) {
         call_finish(call);
         return;
     }

@@ -330,6 +330,29 @@ enum stage_result stage_remove(struct stage *stage, const char *principal, const
     return document == NULL ? STAGE_ABSENT : STAGE_OK;
 }
 
+static bool is_file(const struct stage *stage, const struct document *document, int fd)
+{
+    struct stat ours;
+    struct stat theirs;
+
+    return fstat(fd, &theirs) == 0 &&
+           fstatat(stage->directory, document->file, &ours, AT_SYMLINK_NOFOLLOW) == 0 &&
+           ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+}
+
+void stage_used(struct stage *stage, const char *principal, const char *name, int fd)
+{
+    struct document *document;
+
+    (void) pthread_mutex_lock(&stage->lock);
+    document = find(stage, principal, name);
+    /* As long as it is open no other file has its number. */
+    if (document != NULL && is_file(stage, document, fd)) {
+        forget(stage, document);
+    }
+    (void) pthread_mutex_unlock(&stage->lock);
+}
+
 int stage_open(struct stage *stage, const char *principal, const char *name, uint64_t *bytes_out)
 {
     const struct document *document;

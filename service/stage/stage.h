@@ -53,6 +53,10 @@ enum stage_result stage_add(struct stage *stage, const char *principal, const ch
 /* Forgets it. */
 enum stage_result stage_remove(struct stage *stage, const char *principal, const char *name);
 
+/* The same of the document that a file of stage_open() is, once it was used; one that was begun
+ * anew under its name since stays. */
+void stage_used(struct stage *stage, const char *principal, const char *name, int fd);
+
 /* A file to read the document from, of `*bytes_out` bytes, which stays what it is whatever comes
  * after; yours to close. -1: there is none. */
 int stage_open(struct stage *stage, const char *principal, const char *name, uint64_t *bytes_out);

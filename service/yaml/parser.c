@@ -15,6 +15,8 @@ struct parser {
     struct status *status;
     size_t since_item; /* bytes read since the last item */
     bool began;
+    uint32_t last; /* up to three bytes, the newest read lowest */
+    bool has_directive;
     bool read_failed; /* reported */
     bool too_long;
     bool stopped;
@@ -68,6 +70,11 @@ static bool stop_at_error(struct parser *parser)
     parser->stopped = true;
     if (parser->read_failed) {
         return false;
+    }
+    if (parser->has_directive) {
+        return stop(parser, mark_of(yaml->mark),
+                    "a line begins with '%' here or below: directives are not accepted, and text "
+                    "that begins so must be indented");
     }
     if (parser->too_long) {
         return stop(parser, mark_of(yaml->mark), "a value is longer than 8 MiB");
@@ -149,6 +156,29 @@ static void drop_byte_order_mark(unsigned char *buffer, size_t *len)
     }
 }
 
+/* Whether a line ends with these bytes, by YAML 1.1: also with NEL, LS and PS. */
+static bool ends_line(uint32_t last)
+{
+    return (last & 0xff) == '\n' || (last & 0xff) == '\r' || (last & 0xffff) == 0xc285 ||
+           last == 0xe280a8 || last == 0xe280a9;
+}
+
+/* libyaml holds each directive against all before it, within one call: a small text of nothing else
+ * would keep it busy for minutes. */
+static bool find_directive(struct parser *parser, const unsigned char *bytes, size_t len)
+{
+    uint32_t last = parser->last;
+
+    for (size_t i = 0; i < len; i++) {
+        if (bytes[i] == '%' && ends_line(last)) {
+            return true;
+        }
+        last = (last << 8 | bytes[i]) & 0xffffff;
+    }
+    parser->last = last;
+    return false;
+}
+
 static int read_bytes(void *data, unsigned char *buffer, size_t size, size_t *size_read)
 {
     struct parser *parser = data;
@@ -164,6 +194,11 @@ static int read_bytes(void *data, unsigned char *buffer, size_t size, size_t *si
     if (!parser->began) {
         drop_byte_order_mark(buffer, size_read);
         parser->began = true;
+        parser->last = '\n';
+    }
+    if (find_directive(parser, buffer, *size_read)) {
+        parser->has_directive = true;
+        return 0;
     }
     parser->since_item += *size_read;
     return 1;

@@ -2,7 +2,7 @@
  * YAML as it is read: one item after the other, never the whole in memory.
  *
  * Only what a configuration needs is accepted: one document of maps, lists and
- * scalars in UTF-8. Anchors, aliases and tags, NUL, and what is nested deeper
+ * scalars in UTF-8. Anchors, aliases, tags and directives, NUL, and what is nested deeper
  * than PARSER_DEPTH_MAX end the reading, and so does more than
  * PARSER_ITEM_MAX bytes without an item, so that memory stays bounded whatever
  * is read.

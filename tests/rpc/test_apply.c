@@ -301,6 +301,38 @@ static void hostile_documents_are_refused_in_words(void **state)
     }
 }
 
+/* They make libyaml work for a time that grows with the square of their number, in one call. */
+static void directives_are_refused_before_they_are_read(void **state)
+{
+    const char *const texts[] = {
+        fixture_text(fx, "%s---\n" HEAD, repeated(fx, "%TAG !a! t\n", 100000)),
+        fixture_text(fx, HEAD "accounts:\n  a: {}\n%s", repeated(fx, "%TAG !a! t\n", 100000)),
+        "# NEL\xc2\x85%TAG !a! t\n---\n" HEAD,
+        "# LS\xe2\x80\xa8%TAG !a! t\n---\n" HEAD,
+        "\xef\xbb\xbf%YAML 1.1\n---\n" HEAD,
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        const struct reply *reply = try_apply(texts[i], "1");
+
+        REFUSED(reply, INVALID_ARGUMENT, "INVALID_ARGUMENT");
+        assert_non_null(strstr(reply->words, "directives are not accepted"));
+    }
+    (void) apply(HEAD "accounts:\n  percent:\n    full_name: |-\n      % of \xc3\xa8%\n");
+}
+
+static void reading_ends_when_the_time_of_the_call_is_over(void **state)
+{
+    struct options options = { .timeout_ms = 1 };
+    const char *text = fixture_text(fx, HEAD "accounts:\n  a:\n    routes:\n%s",
+                                    repeated(fx, "    - {transport: smarthost}\n", 100000));
+
+    (void) state;
+    REFUSES(fx, DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED",
+            ask_with(fx, &root, &options, "ConfigApply", "yaml", text, NULL));
+}
+
 static void a_byte_order_mark_and_windows_line_ends_are_read(void **state)
 {
     (void) state;
@@ -854,6 +886,8 @@ int main(void)
         cmocka_unit_test(the_first_place_is_told_to_programs_and_all_problems_to_people),
         cmocka_unit_test(problems_beyond_a_hundred_are_not_looked_for),
         cmocka_unit_test(hostile_documents_are_refused_in_words),
+        cmocka_unit_test(directives_are_refused_before_they_are_read),
+        cmocka_unit_test(reading_ends_when_the_time_of_the_call_is_over),
         cmocka_unit_test(a_byte_order_mark_and_windows_line_ends_are_read),
         cmocka_unit_test(fields_that_a_named_record_does_not_have_get_their_defaults),
         cmocka_unit_test(settings_of_a_domain_move_its_report_addresses),

@@ -127,6 +127,25 @@ static void who_reads_keeps_what_was_there(void **state)
     (void) close(fd);
 }
 
+static void a_document_that_was_used_goes_but_not_one_begun_since(void **state)
+{
+    uint64_t len = 0;
+    int fd;
+
+    (void) state;
+    assert_int_equal(add("a", 0, "one"), STAGE_OK);
+    fd = stage_open(stage, "uid:0", "a", &len);
+    assert_int_equal(add("a", 0, "other"), STAGE_OK);
+    stage_used(stage, "uid:0", "a", fd);
+    (void) close(fd);
+    assert_string_equal(content("uid:0", "a"), "other");
+    fd = stage_open(stage, "uid:0", "a", &len);
+    stage_used(stage, "uid:0", "a", fd);
+    (void) close(fd);
+    assert_null(content("uid:0", "a"));
+    assert_int_equal(count_files(), 0);
+}
+
 static void a_document_is_its_principals(void **state)
 {
     (void) state;
@@ -213,6 +232,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(the_first_part_begins_anew, setup, teardown),
         cmocka_unit_test_setup_teardown(who_reads_keeps_what_was_there, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_document_that_was_used_goes_but_not_one_begun_since,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(a_document_is_its_principals, setup, teardown),
         cmocka_unit_test_setup_teardown(documents_are_counted, setup, teardown),
         cmocka_unit_test_setup_teardown(an_hour_without_a_part_ends_a_document, setup, teardown),
