@@ -56,12 +56,23 @@ a_changed_document_is_planned_and_applied() {
   says "$dir/out" '0 to add, 1 to change, 0 to remove'
   config 0 apply - <"$dir/two.yaml"
   says "$dir/out" '0 added, 1 changed, 0 removed'
+  config 0 diff "$(($(revision) - 1))"
+  says "$dir/out" 'full-name: (none) -> "Alice A."'
 }
 
 problems_have_line_and_column() {
   sed 's/^  a\.example:/  "a b":/' "$dir/one.yaml" >"$dir/bad.yaml"
   config 1 plan "$dir/bad.yaml"
   grep -qE "^$dir/bad.yaml:[0-9]+:[0-9]+: " "$dir/err" || fail "$(cat "$dir/err")"
+}
+
+a_rollback_is_a_revision() {
+  local before
+
+  before=$(revision)
+  config 0 rollback "$((before - 1))"
+  says "$dir/out" '0 added, 1 updated, 0 removed'
+  (($(revision) == before + 1)) || fail 'a rollback made no revision'
 }
 
 # More than a message takes.
@@ -95,6 +106,7 @@ daemon_start
 an_unchanged_document_makes_no_revision
 a_changed_document_is_planned_and_applied
 problems_have_line_and_column
+a_rollback_is_a_revision
 a_large_document_is_staged
 secrets_travel_sealed_to_an_empty_daemon
 echo 'all documents are as they should be'
