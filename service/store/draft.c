@@ -35,7 +35,7 @@ struct store_draft *store_begin(struct store *store)
     draft->base = store->current; /* only the writer replaces it, and that is us: no pin, no lock */
     draft->position = draft->base->position;
     draft->trie.root = draft->base->root;
-    draft->trie.memory = &store->memory;
+    draft->trie.cells = &store->cells;
     draft->view.root = &draft->trie.root;
     store->draft = draft;
     return draft;

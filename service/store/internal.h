@@ -39,11 +39,11 @@ struct store {
     struct backend *backend;
     struct store_loader loader;
     struct recent *recent;
-    atomic_size_t memory;
     atomic_bool read_only;
     pthread_mutex_t current_lock;
     struct store_snapshot *current; /* written under current_lock, by the writer only */
     /* The rest is the writer's. */
+    struct cells cells;        /* of all nodes; its counts are anybody's */
     struct store_draft *draft; /* the open one, or NULL */
     uint64_t generation;       /* the newest */
 };

@@ -69,7 +69,7 @@ void snapshot_publish(struct store *store, struct store_draft *draft)
     next->generation = store->generation;
     next->older = old;
     old->younger = next;
-    trie_nodes_free_born_after(&draft->trie.dead, old->generation, &store->memory);
+    trie_nodes_free_born_after(&draft->trie.dead, old->generation, &store->cells);
     old->dead = draft->trie.dead;
     draft->trie.dead = (struct trie_nodes){ NULL, 0, 0 };
     (void) pthread_mutex_lock(&store->current_lock);
@@ -89,7 +89,7 @@ static void snapshot_free(struct store *store, struct store_snapshot *snapshot)
     struct store_snapshot *older = snapshot->older;
 
     trie_nodes_free_born_after(&snapshot->dead, older == NULL ? 0 : older->generation,
-                               &store->memory);
+                               &store->cells);
     if (older != NULL && !trie_nodes_move(&older->dead, &snapshot->dead)) {
         return; /* no memory for the longer list now: it stays until the next time */
     }
@@ -119,7 +119,9 @@ void snapshot_destroy_last(struct store *store)
     struct store_snapshot *last = store->current;
 
     assert(last->older == NULL && is_free(last));
-    trie_free(last->root, &store->memory);
+    /* Every node is found from the root, or it is lost. They go all at once. */
+    assert(trie_memory(last->root) == cells_used(&store->cells));
+    cells_fini(&store->cells);
     trie_nodes_fini(&last->dead);
     free(last);
 }

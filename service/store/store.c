@@ -173,7 +173,7 @@ bool store_is_read_only(const struct store *store)
 
 size_t store_memory(const struct store *store)
 {
-    return atomic_load_explicit(&store->memory, memory_order_relaxed);
+    return cells_used(&store->cells);
 }
 
 /* ----------------------------------------------------------------- committing */

@@ -255,7 +255,12 @@ bool store_is_read_only(const struct store *store);
 /* Frees what no snapshot needs any more. The writer calls it when idle; commits do it anyway. */
 void store_reclaim(struct store *store);
 
-/* Memory held for entries of all versions, in bytes, for metrics and tests. */
+/*
+ * Memory in use for entries of all versions, in bytes, for metrics and tests: keys and values with
+ * their heads, and the branches above them, as they lie in memory. Not counted is what is free
+ * within what was taken from the system for them (little, until much is removed), nor the recent
+ * changes.
+ */
 size_t store_memory(const struct store *store);
 
 static inline struct slice slice_of(const void *data, size_t len)

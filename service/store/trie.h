@@ -21,9 +21,8 @@
  */
 #pragma once
 
+#include "store/cells.h"
 #include "store/store.h"
-
-#include <stdatomic.h>
 
 struct trie_node; /* a branch or a leaf */
 struct trie_leaf;
@@ -40,7 +39,7 @@ struct trie {
     struct trie_node *root;
     uint64_t generation; /* the open one; at least 1 */
     struct trie_nodes dead;
-    atomic_size_t *memory; /* borrowed; bytes of all nodes, written by the editing thread only */
+    struct cells *cells; /* borrowed; the memory of all nodes, the editing thread's only */
 };
 
 enum trie_result {
@@ -94,14 +93,13 @@ void trie_rollback(struct trie *trie, struct trie_node *root, size_t dead_len, u
 void trie_each_young(const struct trie_node *root, uint64_t oldest,
                      void (*visit)(void *context, const struct trie_leaf *leaf), void *context);
 
-/* Frees every node under the root. */
-void trie_free(struct trie_node *root, atomic_size_t *memory);
+/* What the nodes of a version take of the cells. */
+size_t trie_memory(const struct trie_node *root);
 
 /* --------------------------------------------------------------- dead nodes */
 
 /* Frees the nodes born after `generation`; the others stay on the list. */
-void trie_nodes_free_born_after(struct trie_nodes *nodes, uint64_t generation,
-                                atomic_size_t *memory);
+void trie_nodes_free_born_after(struct trie_nodes *nodes, uint64_t generation, struct cells *cells);
 
 /* Moves all of `from` to `to`. False: out of memory, nothing moved. */
 MX_MUST_USE bool trie_nodes_move(struct trie_nodes *to, struct trie_nodes *from);

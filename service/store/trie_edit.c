@@ -16,30 +16,23 @@ static size_t branch_size(unsigned children)
     return sizeof(struct branch) + children * sizeof(struct trie_node *);
 }
 
-static void *node_alloc(size_t size, atomic_size_t *memory)
+static size_t node_size(const struct trie_node *node)
 {
-    void *node = malloc(size);
-
-    if (node != NULL) {
-        atomic_fetch_add_explicit(memory, size, memory_order_relaxed);
-    }
-    return node;
+    return is_leaf(node) ? leaf_size(leaf_of(node)) : branch_size(children_of(branch_of(node)));
 }
 
-static void node_free(struct trie_node *node, atomic_size_t *memory)
+static void node_free(struct trie_node *node, struct cells *cells)
 {
-    bool leaf = is_leaf(node);
-    size_t size = leaf ? leaf_size(leaf_of(node)) : branch_size(children_of(branch_of(node)));
+    size_t size = node_size(node);
 
-    atomic_fetch_sub_explicit(memory, size, memory_order_relaxed);
-    free(leaf ? (void *) leaf_of(node) : (void *) branch_of(node));
+    cells_free(cells, is_leaf(node) ? (void *) leaf_of(node) : (void *) branch_of(node), size);
 }
 
 static struct trie_leaf *leaf_create(struct trie *trie, struct slice key, struct slice value,
                                      bool durable)
 {
     struct trie_leaf *leaf =
-        node_alloc(sizeof(struct trie_leaf) + key.len + value.len, trie->memory);
+        cells_alloc(trie->cells, sizeof(struct trie_leaf) + key.len + value.len);
 
     if (leaf == NULL) {
         return NULL;
@@ -59,7 +52,7 @@ static struct trie_leaf *leaf_create(struct trie *trie, struct slice key, struct
 
 static struct branch *branch_create(struct trie *trie, unsigned children)
 {
-    struct branch *branch = node_alloc(branch_size(children), trie->memory);
+    struct branch *branch = cells_alloc(trie->cells, branch_size(children));
 
     if (branch != NULL) {
         branch->birth = trie->generation;
@@ -91,7 +84,7 @@ static bool nodes_reserve(struct trie_nodes *nodes, size_t count)
 static void bury(struct trie *trie, struct trie_node *node)
 {
     if (birth_of(node) == trie->generation) {
-        node_free(node, trie->memory);
+        node_free(node, trie->cells);
         return;
     }
     assert(trie->dead.len < trie->dead.capacity);
@@ -273,7 +266,7 @@ enum trie_result trie_put(struct trie *trie, struct slice key, struct slice valu
         done = insert_leaf(trie, leaf, key_of(nearest), difference);
     }
     if (!done) {
-        node_free(node_of_leaf(leaf), trie->memory);
+        node_free(node_of_leaf(leaf), trie->cells);
         return TRIE_NO_MEMORY;
     }
     return TRIE_CHANGED;
@@ -353,28 +346,28 @@ enum trie_result trie_delete(struct trie *trie, struct slice key)
 /* ---------------------------------------------------------- going back, ending */
 
 /* Frees what was born in `oldest` or later. */
-static void free_young(struct trie_node *node, uint64_t oldest, atomic_size_t *memory)
+static void free_young(struct trie_node *node, uint64_t oldest, struct cells *cells)
 {
     if (birth_of(node) < oldest) {
         return;
     }
     /* As deep as a key has nibbles, at most. */
     for (unsigned i = 0; !is_leaf(node) && i < children_of(branch_of(node)); i++) {
-        free_young(branch_of(node)->child[i], oldest, memory);
+        free_young(branch_of(node)->child[i], oldest, cells);
     }
-    node_free(node, memory);
+    node_free(node, cells);
 }
 
 void trie_rollback(struct trie *trie, struct trie_node *root, size_t dead_len, uint64_t oldest)
 {
     assert(dead_len <= trie->dead.len);
     if (trie->root != NULL) {
-        free_young(trie->root, oldest, trie->memory);
+        free_young(trie->root, oldest, trie->cells);
     }
     /* Those dead nodes that are not of the earlier state either: born and dead since. */
     for (size_t i = dead_len; i < trie->dead.len; i++) {
         if (birth_of(trie->dead.at[i]) >= oldest) {
-            node_free(trie->dead.at[i], trie->memory);
+            node_free(trie->dead.at[i], trie->cells);
         }
     }
     trie->dead.len = dead_len;
@@ -412,21 +405,23 @@ bool trie_clear(struct trie *trie)
     return true;
 }
 
-void trie_free(struct trie_node *root, atomic_size_t *memory)
+size_t trie_memory(const struct trie_node *root)
 {
-    if (root != NULL) {
-        free_young(root, 0, memory);
+    size_t memory = root == NULL ? 0 : cells_size(node_size(root));
+
+    for (unsigned i = 0; root != NULL && !is_leaf(root) && i < children_of(branch_of(root)); i++) {
+        memory += trie_memory(branch_of(root)->child[i]);
     }
+    return memory;
 }
 
-void trie_nodes_free_born_after(struct trie_nodes *nodes, uint64_t generation,
-                                atomic_size_t *memory)
+void trie_nodes_free_born_after(struct trie_nodes *nodes, uint64_t generation, struct cells *cells)
 {
     size_t kept = 0;
 
     for (size_t i = 0; i < nodes->len; i++) {
         if (birth_of(nodes->at[i]) > generation) {
-            node_free(nodes->at[i], memory);
+            node_free(nodes->at[i], cells);
         } else {
             nodes->at[kept++] = nodes->at[i];
         }

@@ -1,7 +1,9 @@
 /*
  * A store that runs out of memory: at every allocation, one after the other,
- * that a request needs. Linked with --wrap for malloc and its kin.
+ * that a request needs. Linked with --wrap for malloc and its kin, and for the
+ * cells that nodes are made of.
  */
+#include "store/cells.h"
 #include "store/store.h"
 #include "support/backend_memory.h"
 
@@ -19,9 +21,11 @@
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *memory, size_t size);
+void *__real_cells_alloc(struct cells *cells, size_t size);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *memory, size_t size);
+void *__wrap_cells_alloc(struct cells *cells, size_t size);
 
 /* How many allocations still succeed; negative: all. */
 static int allocations_left = -1;
@@ -48,6 +52,11 @@ void *__wrap_calloc(size_t count, size_t size)
 void *__wrap_realloc(void *memory, size_t size)
 {
     return may_allocate() ? __real_realloc(memory, size) : NULL;
+}
+
+void *__wrap_cells_alloc(struct cells *cells, size_t size)
+{
+    return may_allocate() ? __real_cells_alloc(cells, size) : NULL;
 }
 
 static struct slice key_of(char room[16], unsigned entry)

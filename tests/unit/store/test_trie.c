@@ -27,14 +27,14 @@ static const struct slice hard_keys[] = {
 
 struct fixture {
     struct trie trie;
-    atomic_size_t memory;
+    struct cells cells;
 };
 
 static int setup(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof(*fixture));
 
-    fixture->trie.memory = &fixture->memory;
+    fixture->trie.cells = &fixture->cells;
     fixture->trie.generation = 1;
     *state = fixture;
     return 0;
@@ -44,12 +44,12 @@ static int teardown(void **state)
 {
     struct fixture *fixture = *state;
 
-    trie_nodes_free_born_after(&fixture->trie.dead, 0, &fixture->memory);
+    trie_nodes_free_born_after(&fixture->trie.dead, 0, &fixture->cells);
     trie_nodes_fini(&fixture->trie.dead);
-    trie_free(fixture->trie.root, &fixture->memory);
-    if (atomic_load(&fixture->memory) != 0) {
+    if (cells_used(&fixture->cells) != trie_memory(fixture->trie.root)) {
         return -1; /* something leaked, or was counted wrongly */
     }
+    cells_fini(&fixture->cells);
     free(fixture);
     return 0;
 }
@@ -141,7 +141,7 @@ static void hard_keys_come_in_byte_order(void **state)
                              (mask >> (i * 11 % KEY_COUNT) & 1) != 0 ? TRIE_CHANGED : TRIE_SAME);
         }
         assert_null(fixture->trie.root);
-        assert_int_equal(atomic_load(&fixture->memory), 0);
+        assert_int_equal(cells_used(&fixture->cells), 0);
     }
 }
 
@@ -192,7 +192,7 @@ static void the_deepest_map_works(void **state)
     }
     assert_int_equal(trie_count(fixture->trie.root, slice_of(bytes, 1000)), STORE_KEY_MAX - 999);
     assert_true(trie_clear(&fixture->trie));
-    assert_int_equal(atomic_load(&fixture->memory), 0);
+    assert_int_equal(cells_used(&fixture->cells), 0);
 }
 
 static void the_same_bytes_again_copy_nothing(void **state)
@@ -242,7 +242,7 @@ static void a_rollback_restores_the_version_and_frees_the_rest(void **state)
 
     put_hard_keys(&fixture->trie, 0x555555);
     root = fixture->trie.root;
-    memory = atomic_load(&fixture->memory);
+    memory = cells_used(&fixture->cells);
     fixture->trie.generation = 2;
     put_hard_keys(&fixture->trie, 0xaaaaaa);
     fixture->trie.generation = 3;
@@ -252,7 +252,7 @@ static void a_rollback_restores_the_version_and_frees_the_rest(void **state)
     put(&fixture->trie, text("x"), "young");
     trie_rollback(&fixture->trie, root, 0, 2);
     assert_int_equal(trie_count(fixture->trie.root, text("")), KEY_COUNT / 2);
-    assert_int_equal(atomic_load(&fixture->memory), memory);
+    assert_int_equal(cells_used(&fixture->cells), memory);
     assert_int_equal(fixture->trie.dead.len, 0);
 }
 
@@ -266,7 +266,7 @@ static void a_key_borrowed_from_the_map_can_be_deleted(void **state)
     while ((leaf = trie_seek(fixture->trie.root, text(""), false)) != NULL) {
         assert_int_equal(trie_delete(&fixture->trie, trie_leaf_key(leaf)), TRIE_CHANGED);
     }
-    assert_int_equal(atomic_load(&fixture->memory), 0);
+    assert_int_equal(cells_used(&fixture->cells), 0);
 }
 
 static void collect(void *context, const struct trie_leaf *leaf)
