@@ -41,11 +41,11 @@ enum mx_code daemon_state_path(const struct settings *settings, const char *name
 }
 
 /* What the model derives from what the store loads and follows. */
-static enum mx_code load_entry(void *context, struct store_draft *draft, struct slice key,
+static enum mx_code load_entry(void *context, struct store_derived *derived, struct slice key,
                                struct slice value, struct mx_error *err)
 {
     (void) context;
-    return record_derive(draft, key, slice_of(NULL, 0), value, err);
+    return record_derive_loaded(derived, key, value, err);
 }
 
 static enum mx_code load_edit(void *context, struct store_draft *draft,

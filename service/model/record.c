@@ -501,6 +501,30 @@ bool record_origin(struct slice derived, struct record_key *key_out)
     }
 }
 
+struct derive_load {
+    struct store_derived *derived;
+    enum mx_code code;
+    struct mx_error *err;
+};
+
+static void load_derived(void *context, const struct record_key *derived)
+{
+    struct derive_load *load = context;
+
+    if (load->code == MX_OK) {
+        load->code = store_derive(load->derived, record_slice(derived), slice_of("", 0), load->err);
+    }
+}
+
+enum mx_code record_derive_loaded(struct store_derived *derived, struct slice key,
+                                  struct slice value, struct mx_error *err)
+{
+    struct derive_load load = { derived, MX_OK, err };
+
+    record_each_derived(key, value, load_derived, &load);
+    return load.code;
+}
+
 /* Looks for one derived entry among those of a record. */
 struct derive_search {
     const struct record_key *wanted;

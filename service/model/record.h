@@ -165,7 +165,11 @@ void record_each_derived(struct slice key, struct slice value,
 /* The key of the durable record that a derived entry is made from; false: it is no such entry. */
 bool record_origin(struct slice derived, struct record_key *key_out);
 
-/* The loader's and the follower's hook: makes derived entries follow a durable one. */
+/* The loader's hook: all derived entries of a durable one. */
+enum mx_code record_derive_loaded(struct store_derived *derived, struct slice key,
+                                  struct slice value, struct mx_error *err);
+
+/* The follower's hook: makes derived entries follow a durable one. */
 enum mx_code record_derive(struct store_draft *draft, struct slice key, struct slice before,
                            struct slice after, struct mx_error *err);
 

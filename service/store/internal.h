@@ -99,6 +99,17 @@ void snapshot_publish(struct store *store, struct store_draft *draft);
 /* Frees the newest and only snapshot. */
 void snapshot_destroy_last(struct store *store);
 
+/* ---------------------------------------------------------------------- load.c */
+
+/* Reads the image into the draft, whose map is empty and whose request is open. */
+enum mx_code draft_load(struct store_draft *draft, struct mx_error *err);
+
+/* --------------------------------------------------------------------- store.c */
+
+/* Puts the store's code before what the backend said, which may be nothing. */
+enum mx_code backend_fail(struct mx_error *err, enum mx_code code, const char *verb,
+                          enum backend_result result, const struct mx_error *said);
+
 /* --------------------------------------------------------------------- draft.c */
 
 /* Put without a record of the change, for images and histories: these are durable already. */

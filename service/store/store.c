@@ -17,9 +17,8 @@
 /* Changes asked for at a time when catching up: a bounded step for the backend. */
 #define TAIL_STEP 1000
 
-/* Puts the store's code before what the backend said, which may be nothing. */
-static enum mx_code backend_fail(struct mx_error *err, enum mx_code code, const char *verb,
-                                 enum backend_result result, const struct mx_error *said)
+enum mx_code backend_fail(struct mx_error *err, enum mx_code code, const char *verb,
+                          enum backend_result result, const struct mx_error *said)
 {
     return mx_fail(err, code, "%s: %s%s%s", verb, backend_result_name(result),
                    said->message[0] == '\0' ? "" : ": ", said->message);
@@ -34,43 +33,6 @@ struct intake {
     enum mx_code code; /* not MX_OK: why the callback said no more */
     size_t count;
 };
-
-static bool take_record(void *context, const uint8_t *key, size_t key_len, const uint8_t *value,
-                        size_t value_len)
-{
-    struct intake *intake = context;
-    const struct store_loader *loader = &intake->draft->store->loader;
-    struct slice key_slice = slice_of(key, key_len);
-    struct slice value_slice = slice_of(value, value_len);
-
-    intake->code = draft_put(intake->draft, key_slice, value_slice, true, intake->err);
-    if (intake->code == MX_OK && loader->entry != NULL) {
-        intake->code =
-            loader->entry(loader->context, intake->draft, key_slice, value_slice, intake->err);
-    }
-    return intake->code == MX_OK;
-}
-
-/* Reads the image into the draft, whose map is empty. */
-static enum mx_code load(struct store_draft *draft, struct mx_error *err)
-{
-    struct backend *backend = draft->store->backend;
-    struct intake intake = { draft, err, MX_OK, 0 };
-    struct mx_error said = { .message = "" };
-    struct position position;
-    enum backend_result result =
-        backend->ops->load(backend, take_record, &intake, &position, &said);
-
-    if (intake.code != MX_OK) {
-        return intake.code;
-    }
-    if (result != BACKEND_OK) {
-        return backend_fail(err, result == BACKEND_CORRUPT ? MX_DATA_LOSS : MX_UNAVAILABLE, "load",
-                            result, &said);
-    }
-    draft->position = position;
-    return MX_OK;
-}
 
 /* Gives the recent changes those that catching up has found. */
 static void append_followed(struct store *store, struct store_draft *draft)
@@ -138,7 +100,7 @@ enum mx_code store_open(struct backend *backend, const struct store_loader *load
         return mx_fail(err, MX_RESOURCE_EXHAUSTED, "out of memory");
     }
     store_request_begin(draft);
-    code = load(draft, err);
+    code = draft_load(draft, err);
     finish_intake(draft, code);
     if (code != MX_OK) {
         store_close(store);
@@ -481,7 +443,7 @@ static enum mx_code load_again(struct store_draft *draft, struct mx_error *err)
     if (!trie_clear(&draft->trie)) {
         return mx_fail(err, MX_RESOURCE_EXHAUSTED, "out of memory");
     }
-    return load(draft, err);
+    return draft_load(draft, err);
 }
 
 enum mx_code store_catch_up(struct store *store, struct mx_error *err)

@@ -46,8 +46,9 @@
 struct store;
 struct store_snapshot;
 struct store_draft;
-struct store_view; /* borrowed from a snapshot or a draft, valid as long as that */
-struct trie_node;  /* within the store only */
+struct store_derived; /* where a loader puts derived entries */
+struct store_view;    /* borrowed from a snapshot or a draft, valid as long as that */
+struct trie_node;     /* within the store only */
 
 /* A borrowed run of bytes; data NULL: absent. */
 struct slice {
@@ -67,8 +68,9 @@ struct store_entry {
  * A function that is NULL has nothing to do.
  */
 struct store_loader {
-    /* For each entry of an image, in order of keys; the entry is in the draft already. */
-    enum mx_code (*entry)(void *context, struct store_draft *draft, struct slice key,
+    /* For each entry of an image, in order of keys: names its derived ones (store_derive). On a
+     * thread of the store's, while the next entries are being read. */
+    enum mx_code (*entry)(void *context, struct store_derived *derived, struct slice key,
                           struct slice value, struct mx_error *err);
     /* For each edit that store_catch_up() finds, in order; the draft has it already. */
     enum mx_code (*edit)(void *context, struct store_draft *draft, const struct backend_edit *edit,
@@ -83,6 +85,11 @@ struct store_loader {
  */
 MX_MUST_USE enum mx_code store_open(struct backend *backend, const struct store_loader *loader,
                                     struct store **store_out, struct mx_error *err);
+
+/* One derived entry of the entry that the loader was called for; put again, the later one counts.
+ */
+MX_MUST_USE enum mx_code store_derive(struct store_derived *derived, struct slice key,
+                                      struct slice value, struct mx_error *err);
 
 /* All snapshots must have been released, no draft be open. NULL is fine. */
 void store_close(struct store *store);

@@ -4,10 +4,21 @@
 #define CACHE_LINE     64
 #define PREFETCH_LINES 3
 
+/* How many bytes are the same for certain, by words: the first word that differs is left. */
+static size_t shared_words(const uint8_t *a, const uint8_t *b, size_t len)
+{
+    size_t at = 0;
+
+    while (len - at >= sizeof(uint64_t) && memcmp(a + at, b + at, sizeof(uint64_t)) == 0) {
+        at += sizeof(uint64_t);
+    }
+    return at;
+}
+
 size_t first_difference(struct slice a, struct slice b)
 {
     size_t shared = a.len < b.len ? a.len : b.len;
-    size_t at = 0;
+    size_t at = shared_words(a.data, b.data, shared);
 
     while (at < shared && a.data[at] == b.data[at]) {
         at++;
@@ -18,7 +29,7 @@ size_t first_difference(struct slice a, struct slice b)
     return 2 * at + ((a.data[at] ^ b.data[at]) < 0x10 ? 1 : 0);
 }
 
-static const struct trie_node *first_leaf(const struct trie_node *node)
+const struct trie_node *first_leaf(const struct trie_node *node)
 {
     while (node != NULL && !is_leaf(node)) {
         node = branch_of(node)->child[0];

@@ -96,6 +96,44 @@ void trie_each_young(const struct trie_node *root, uint64_t oldest,
 /* What the nodes of a version take of the cells. */
 size_t trie_memory(const struct trie_node *root);
 
+/* ----------------------------------------------------------------- building */
+
+/*
+ * A version made as a whole from leaves in the order of keys: what putting them one by one would
+ * give, at a fraction of the cost. When something fails, what there is is good for nothing but for
+ * being freed with its cells.
+ */
+struct trie_builder {
+    struct cells *cells; /* of the branches */
+    uint64_t generation;
+    struct trie_nodes nodes; /* children of the branches on the way to the last leaf */
+    struct trie_frame *frames;
+    size_t frame_count;
+    size_t frame_capacity;
+    const struct trie_leaf *last;
+};
+
+/* NULL: out of memory. */
+struct trie_leaf *trie_leaf_create(struct cells *cells, uint64_t generation, struct slice key,
+                                   struct slice value, bool durable);
+/* Of one that is in no trie. */
+void trie_leaf_free(struct trie_leaf *leaf, struct cells *cells);
+
+/* TRIE_SAME: its key is not greater than the one before; it is not taken. */
+MX_MUST_USE enum trie_result trie_builder_add(struct trie_builder *builder, struct trie_leaf *leaf);
+
+/* The root of what was added, NULL if nothing was. False: out of memory. */
+MX_MUST_USE bool trie_builder_end(struct trie_builder *builder, struct trie_node **root_out);
+void trie_builder_fini(struct trie_builder *builder);
+
+/* Puts leaves in the order of keys. Of those with the same key the last remains among the first
+ * `*kept_out`; the others are behind these. False: out of memory, nothing was moved. */
+MX_MUST_USE bool trie_leaves_sort(struct trie_leaf **leaves, size_t count, size_t *kept_out);
+
+/* Moves all of `other` into the trie; both were born in its generation. TRIE_SAME: both have one
+ * key. When it fails, both are good for nothing. */
+MX_MUST_USE enum trie_result trie_merge(struct trie *trie, struct trie_node *other);
+
 /* --------------------------------------------------------------- dead nodes */
 
 /* Frees the nodes born after `generation`; the others stay on the list. */

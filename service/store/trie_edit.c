@@ -21,23 +21,22 @@ static size_t node_size(const struct trie_node *node)
     return is_leaf(node) ? leaf_size(leaf_of(node)) : branch_size(children_of(branch_of(node)));
 }
 
-static void node_free(struct trie_node *node, struct cells *cells)
+void node_free(struct trie_node *node, struct cells *cells)
 {
     size_t size = node_size(node);
 
     cells_free(cells, is_leaf(node) ? (void *) leaf_of(node) : (void *) branch_of(node), size);
 }
 
-static struct trie_leaf *leaf_create(struct trie *trie, struct slice key, struct slice value,
-                                     bool durable)
+struct trie_leaf *trie_leaf_create(struct cells *cells, uint64_t generation, struct slice key,
+                                   struct slice value, bool durable)
 {
-    struct trie_leaf *leaf =
-        cells_alloc(trie->cells, sizeof(struct trie_leaf) + key.len + value.len);
+    struct trie_leaf *leaf = cells_alloc(cells, sizeof(*leaf) + key.len + value.len);
 
     if (leaf == NULL) {
         return NULL;
     }
-    leaf->birth = trie->generation;
+    leaf->birth = generation;
     leaf->key_len = (uint16_t) key.len;
     leaf->value_len = (uint32_t) value.len;
     leaf->durable = durable;
@@ -50,17 +49,22 @@ static struct trie_leaf *leaf_create(struct trie *trie, struct slice key, struct
     return leaf;
 }
 
-static struct branch *branch_create(struct trie *trie, unsigned children)
+void trie_leaf_free(struct trie_leaf *leaf, struct cells *cells)
 {
-    struct branch *branch = cells_alloc(trie->cells, branch_size(children));
+    node_free(node_of_leaf(leaf), cells);
+}
+
+struct branch *branch_create(struct cells *cells, uint64_t generation, unsigned children)
+{
+    struct branch *branch = cells_alloc(cells, branch_size(children));
 
     if (branch != NULL) {
-        branch->birth = trie->generation;
+        branch->birth = generation;
     }
     return branch;
 }
 
-static bool nodes_reserve(struct trie_nodes *nodes, size_t count)
+bool nodes_reserve(struct trie_nodes *nodes, size_t count)
 {
     struct trie_node **at;
     size_t capacity = nodes->capacity == 0 ? 32 : nodes->capacity;
@@ -93,11 +97,6 @@ static void bury(struct trie *trie, struct trie_node *node)
 
 /* ------------------------------------------------------------------ changing */
 
-static void copy_nodes(struct trie_node **to, struct trie_node *const *from, size_t count)
-{
-    memcpy(to, from, count * sizeof(struct trie_node *));
-}
-
 /* Sees to it that the branch in `*place` is young. NULL: out of memory. */
 static struct branch *own(struct trie *trie, struct trie_node **place)
 {
@@ -110,7 +109,7 @@ static struct branch *own(struct trie *trie, struct trie_node **place)
     if (!nodes_reserve(&trie->dead, 1)) {
         return NULL;
     }
-    copy = branch_create(trie, children_of(old));
+    copy = branch_create(trie->cells, trie->generation, children_of(old));
     if (copy == NULL) {
         return NULL;
     }
@@ -169,7 +168,7 @@ static bool fork_off(struct trie *trie, struct trie_node **place, unsigned slot,
                      struct trie_leaf *leaf, size_t index)
 {
     unsigned leaf_slot = slot_at(trie_leaf_key(leaf), index);
-    struct branch *branch = branch_create(trie, 2);
+    struct branch *branch = branch_create(trie->cells, trie->generation, 2);
 
     if (branch == NULL) {
         return false;
@@ -195,7 +194,7 @@ static bool widen(struct trie *trie, struct trie_node **place, struct trie_leaf 
     if (!nodes_reserve(&trie->dead, 1)) {
         return false;
     }
-    wide = branch_create(trie, children + 1);
+    wide = branch_create(trie->cells, trie->generation, children + 1);
     if (wide == NULL) {
         return false;
     }
@@ -252,7 +251,7 @@ enum trie_result trie_put(struct trie *trie, struct slice key, struct slice valu
             return TRIE_SAME;
         }
     }
-    leaf = leaf_create(trie, key, value, durable);
+    leaf = trie_leaf_create(trie->cells, trie->generation, key, value, durable);
     if (leaf == NULL) {
         return TRIE_NO_MEMORY;
     }
@@ -266,7 +265,7 @@ enum trie_result trie_put(struct trie *trie, struct slice key, struct slice valu
         done = insert_leaf(trie, leaf, key_of(nearest), difference);
     }
     if (!done) {
-        node_free(node_of_leaf(leaf), trie->cells);
+        trie_leaf_free(leaf, trie->cells);
         return TRIE_NO_MEMORY;
     }
     return TRIE_CHANGED;
@@ -282,7 +281,7 @@ static bool narrow(struct trie *trie, struct trie_node **place, unsigned slot)
     struct trie_node *rest = old->child[1 - (at & 1)];
 
     if (children > 2) {
-        struct branch *small = branch_create(trie, children - 1);
+        struct branch *small = branch_create(trie->cells, trie->generation, children - 1);
         if (small == NULL) {
             return false;
         }

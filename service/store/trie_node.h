@@ -97,15 +97,24 @@ static inline bool has_slot(const struct branch *branch, unsigned slot)
     return (branch->bitmap >> slot & 1) != 0;
 }
 
+/* By hand: the compiler's own calls a function, on processors that may lack the instruction. */
+static inline unsigned bits_of(uint32_t word)
+{
+    word -= word >> 1 & 0x55555555;
+    word = (word & 0x33333333) + (word >> 2 & 0x33333333);
+    word = (word + (word >> 4)) & 0x0f0f0f0f;
+    return word * 0x01010101 >> 24;
+}
+
 /* How many children come before the slot. */
 static inline unsigned position_of(const struct branch *branch, unsigned slot)
 {
-    return (unsigned) __builtin_popcount((unsigned) branch->bitmap & ((1U << slot) - 1));
+    return bits_of((uint32_t) branch->bitmap & ((1U << slot) - 1));
 }
 
 static inline unsigned children_of(const struct branch *branch)
 {
-    return (unsigned) __builtin_popcount((unsigned) branch->bitmap);
+    return bits_of((uint32_t) branch->bitmap);
 }
 
 static inline bool bytes_equal(struct slice a, struct slice b)
@@ -117,5 +126,21 @@ static inline bool bytes_equal(struct slice a, struct slice b)
  * differ too. */
 size_t first_difference(struct slice a, struct slice b);
 
+/* The leaf with the least key. */
+const struct trie_node *first_leaf(const struct trie_node *node);
+
 /* A leaf that shares as many nibbles with the key as any. The root is not NULL. */
 const struct trie_node *nearest_leaf(const struct trie_node *root, struct slice key);
+
+/* ------------------------------------------------------------- life of nodes */
+
+struct branch *branch_create(struct cells *cells, uint64_t generation, unsigned children);
+void node_free(struct trie_node *node, struct cells *cells);
+
+/* Makes room on a list for so many more. */
+bool nodes_reserve(struct trie_nodes *nodes, size_t count);
+
+static inline void copy_nodes(struct trie_node **to, struct trie_node *const *from, size_t count)
+{
+    memcpy(to, from, count * sizeof(struct trie_node *));
+}

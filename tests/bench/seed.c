@@ -374,11 +374,11 @@ void seed_make(const char *directory, uint64_t accounts)
 
 /* --------------------------------------------------------------------- check */
 
-static enum mx_code derive(void *context, struct store_draft *draft, struct slice key,
+static enum mx_code derive(void *context, struct store_derived *derived, struct slice key,
                            struct slice value, struct mx_error *err)
 {
     (void) context;
-    return record_derive(draft, key, slice_of(NULL, 0), value, err);
+    return record_derive_loaded(derived, key, value, err);
 }
 
 static bool tell_problem(void *context, const struct consistency_problem *problem)

@@ -32,7 +32,7 @@ static struct slice derived_key(uint8_t *room, struct slice value)
     return slice_of(room, value.len + 1);
 }
 
-static enum mx_code load_entry(void *context, struct store_draft *draft, struct slice key,
+static enum mx_code load_entry(void *context, struct store_derived *derived, struct slice key,
                                struct slice value, struct mx_error *err)
 {
     struct fixture *fixture = context;
@@ -42,7 +42,7 @@ static enum mx_code load_entry(void *context, struct store_draft *draft, struct 
     if (value.len > 32) {
         return mx_fail(err, MX_DATA_LOSS, "a value of the test is too long");
     }
-    return store_put_derived(draft, derived_key(room, value), key, err);
+    return store_derive(derived, derived_key(room, value), key, err);
 }
 
 static enum mx_code load_edit(void *context, struct store_draft *draft,
