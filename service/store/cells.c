@@ -17,13 +17,11 @@
 #define FROM_MALLOC_ALONE false
 #endif
 
-/* A huge page of most machines, so that a chunk can be one. */
+/* So large that asking for one is rare, so small that one that can't be given back is little. */
 #define CHUNK_SIZE ((size_t) 2 * 1024 * 1024)
 /* Small enough that a few cells of each size cost little, large enough for 31 of the largest. */
 #define RUN_SIZE   ((size_t) 32 * 1024)
 #define CHUNK_RUNS (CHUNK_SIZE / RUN_SIZE)
-/* From so many bytes on a chunk may be a huge page: it is then a small part of the whole. */
-#define HUGE_FROM ((size_t) 16 * 1024 * 1024)
 
 /* In the head of a chunk's first run. */
 struct chunk {
@@ -153,9 +151,6 @@ static struct chunk *chunk_create(struct cells *cells)
 
     if (memory == NULL) {
         return NULL;
-    }
-    if (cells_held(cells) >= HUGE_FROM) {
-        (void) madvise(memory, CHUNK_SIZE, MADV_HUGEPAGE); /* where there are none: as well */
     }
     add(&cells->held, CHUNK_SIZE);
     memory->chunk.free = UINT64_MAX;
