@@ -32,7 +32,7 @@ struct store_draft *store_begin(struct store *store)
         draft_destroy(draft);
         return NULL;
     }
-    draft->base = store->current; /* only the writer replaces it, and that is us: no pin, no lock */
+    draft->base = store->tip; /* freed by the writer only, and that is us: no pin */
     draft->position = draft->base->position;
     draft->trie.root = draft->base->root;
     draft->trie.cells = &store->cells;
@@ -70,6 +70,11 @@ void draft_destroy(struct store_draft *draft)
     free(draft);
 }
 
+void draft_undo(struct store_draft *draft)
+{
+    trie_rollback(&draft->trie, draft->base->root, 0, draft->base->generation + 1);
+}
+
 void store_abort(struct store_draft **draft)
 {
     struct store_draft *gone = *draft;
@@ -78,7 +83,7 @@ void store_abort(struct store_draft **draft)
         return;
     }
     *draft = NULL;
-    trie_rollback(&gone->trie, gone->base->root, 0, gone->base->generation + 1);
+    draft_undo(gone);
     draft_destroy(gone);
 }
 

@@ -41,11 +41,13 @@ struct store {
     struct recent *recent;
     atomic_bool read_only;
     pthread_mutex_t current_lock;
-    struct store_snapshot *current; /* written under current_lock, by the writer only */
+    struct store_snapshot *current; /* the newest published; written under current_lock */
     /* The rest is the writer's. */
-    struct cells cells;        /* of all nodes; its counts are anybody's */
-    struct store_draft *draft; /* the open one, or NULL */
-    uint64_t generation;       /* the newest */
+    struct cells cells;          /* of all nodes; its counts are anybody's */
+    struct store_snapshot *tip;  /* the newest sealed or published: where the next draft begins */
+    struct store_snapshot *last; /* the newest whose draft has ended: those older may be freed */
+    struct store_draft *draft;   /* the open one, or NULL */
+    uint64_t generation;         /* the newest */
 };
 
 /* The edits of the open request. */
@@ -71,8 +73,9 @@ struct store_draft {
     struct store_view view;
     struct trie trie;
     struct position position;    /* after the kept requests */
-    struct store_snapshot *base; /* the newest when it began; as the writer's, not pinned */
-    struct store_snapshot *next; /* what publishing needs, allocated before anything can be lost */
+    struct store_snapshot *base; /* the tip when it began; as the writer's, not pinned */
+    struct store_snapshot *next; /* what it becomes, allocated before anything can be lost */
+    bool is_durable;             /* and published: set by store_make_durable() */
     struct group group;
     struct buffer change; /* the change being packed */
     /* Of catching up: the changes to publish. */
@@ -93,8 +96,15 @@ struct store_draft {
 /* An empty map at position zero. NULL: out of memory. */
 struct store_snapshot *snapshot_create(void);
 
-/* Makes the draft's state the newest snapshot. Can't fail. The draft is good for nothing after. */
+/* The draft's state becomes its next snapshot, where the next draft begins. None of these can
+ * fail. */
+void snapshot_seal(struct store *store, struct store_draft *draft);
+/* Readers get the sealed one from now on. */
 void snapshot_publish(struct store *store, struct store_draft *draft);
+/* The writer's part of it: what the snapshot before it had alone may be freed some day. */
+void snapshot_link(struct store *store, struct store_draft *draft);
+/* The draft's state is no snapshot any more, but the draft's. */
+void snapshot_unseal(struct store *store, struct store_draft *draft);
 
 /* Frees the newest and only snapshot. */
 void snapshot_destroy_last(struct store *store);
@@ -121,5 +131,7 @@ enum mx_code draft_delete(struct store_draft *draft, struct slice key, bool dura
 /* Drops the oldest followed changes until the rest has no more than `bytes`. */
 void draft_forget_followed(struct store_draft *draft, size_t bytes);
 
+/* Takes back all that it did to the trie: nothing began from it. */
+void draft_undo(struct store_draft *draft);
 /* Frees the draft after publication or undoing. */
 void draft_destroy(struct store_draft *draft);

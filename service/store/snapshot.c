@@ -58,26 +58,47 @@ const struct store_view *store_snapshot_view(const struct store_snapshot *snapsh
     return &snapshot->view;
 }
 
+void snapshot_seal(struct store *store, struct store_draft *draft)
+{
+    struct store_snapshot *next = draft->next;
+
+    assert(store->tip == draft->base);
+    next->root = draft->trie.root;
+    next->position = draft->position;
+    next->generation = store->generation;
+    store->tip = next;
+}
+
 void snapshot_publish(struct store *store, struct store_draft *draft)
+{
+    (void) pthread_mutex_lock(&store->current_lock);
+    store->current = draft->next;
+    (void) pthread_mutex_unlock(&store->current_lock);
+}
+
+void snapshot_link(struct store *store, struct store_draft *draft)
 {
     struct store_snapshot *old = draft->base;
     struct store_snapshot *next = draft->next;
 
+    assert(store->last == old);
     draft->next = NULL;
-    next->root = draft->trie.root;
-    next->position = draft->position;
-    next->generation = store->generation;
     next->older = old;
     old->younger = next;
     trie_nodes_free_born_after(&draft->trie.dead, old->generation, &store->cells);
     old->dead = draft->trie.dead;
     draft->trie.dead = (struct trie_nodes){ NULL, 0, 0 };
-    (void) pthread_mutex_lock(&store->current_lock);
-    store->current = next;
-    (void) pthread_mutex_unlock(&store->current_lock);
+    store->last = next;
 }
 
-/* Once a snapshot is not the newest nobody can pin it who has no pin of it. */
+void snapshot_unseal(struct store *store, struct store_draft *draft)
+{
+    assert(store->tip == draft->next);
+    store->tip = draft->base;
+}
+
+/* Of one that is older than `last`: nobody can pin it who has no pin of it, since readers get that
+ * or a newer one. */
 static bool is_free(const struct store_snapshot *snapshot)
 {
     return atomic_load_explicit(&snapshot->pins, memory_order_acquire) == 0;
@@ -103,7 +124,7 @@ static void snapshot_free(struct store *store, struct store_snapshot *snapshot)
 
 void store_reclaim(struct store *store)
 {
-    struct store_snapshot *snapshot = store->current->older;
+    struct store_snapshot *snapshot = store->last->older;
 
     while (snapshot != NULL) {
         struct store_snapshot *older = snapshot->older;
@@ -116,8 +137,9 @@ void store_reclaim(struct store *store)
 
 void snapshot_destroy_last(struct store *store)
 {
-    struct store_snapshot *last = store->current;
+    struct store_snapshot *last = store->last;
 
+    assert(last == store->current && last == store->tip);
     assert(last->older == NULL && is_free(last));
     /* Every node is found from the root, or it is lost. They go all at once. */
     assert(trie_memory(last->root) == cells_used(&store->cells));

@@ -50,6 +50,12 @@ static void append_followed(struct store *store, struct store_draft *draft)
     }
 }
 
+static void publish(struct store_draft *draft)
+{
+    snapshot_publish(draft->store, draft);
+    draft->is_durable = true;
+}
+
 /* Publishes what came from the backend, or undoes it. Ends the draft. */
 static void finish_intake(struct store_draft *draft, enum mx_code code)
 {
@@ -60,9 +66,10 @@ static void finish_intake(struct store_draft *draft, enum mx_code code)
         return;
     }
     append_followed(store, draft);
-    snapshot_publish(store, draft);
-    draft_destroy(draft);
-    store_reclaim(store);
+    draft->request_open = false;
+    store_seal(draft);
+    publish(draft);
+    store_end(&draft);
 }
 
 static struct store *store_create(struct backend *backend, const struct store_loader *loader)
@@ -77,6 +84,8 @@ static struct store *store_create(struct backend *backend, const struct store_lo
         store->loader = *loader;
     }
     store->current = snapshot_create();
+    store->tip = store->current;
+    store->last = store->current;
     store->recent = recent_create(RECENT_BYTES_MAX);
     if (store->current == NULL || store->recent == NULL ||
         pthread_mutex_init(&store->current_lock, NULL) != 0) {
@@ -286,25 +295,50 @@ static void append_group(struct store *store, const struct store_draft *draft)
     }
 }
 
-enum mx_code store_commit(struct store *store, struct store_draft **draft, struct mx_error *err)
+enum mx_code store_make_durable(struct store_draft *draft, struct mx_error *err)
+{
+    enum mx_code code = draft->group.len > 0 ? make_durable(draft, err) : MX_OK;
+
+    if (code == MX_OK) {
+        /* From here on nothing can fail. */
+        append_group(draft->store, draft);
+        publish(draft);
+    }
+    return code;
+}
+
+void store_seal(struct store_draft *draft)
+{
+    assert(draft->store->draft == draft && !draft->request_open);
+    snapshot_seal(draft->store, draft);
+    draft->store->draft = NULL;
+}
+
+void store_end(struct store_draft **draft)
 {
     struct store_draft *group = *draft;
-    enum mx_code code = MX_OK;
+    struct store *store = group->store;
 
-    assert(!group->request_open);
     *draft = NULL;
-    if (group->group.len > 0) {
-        code = make_durable(group, err);
-    }
-    if (code != MX_OK || position_equal(&group->position, &group->base->position)) {
-        store_abort(&group);
+    if (group->is_durable) {
+        snapshot_link(store, group);
     } else {
-        /* From here on nothing can fail. */
-        append_group(store, group);
-        snapshot_publish(store, group);
-        draft_destroy(group);
+        snapshot_unseal(store, group);
+        draft_undo(group);
     }
+    draft_destroy(group);
     store_reclaim(store);
+}
+
+enum mx_code store_commit(struct store *store, struct store_draft **draft, struct mx_error *err)
+{
+    enum mx_code code;
+
+    assert(!(*draft)->request_open);
+    store_seal(*draft);
+    code = store_make_durable(*draft, err);
+    store_end(draft);
+    assert(store->draft == NULL);
     return code;
 }
 

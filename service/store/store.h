@@ -17,14 +17,20 @@
  *              index, made from durable entries by the model, made again at
  *              load and never written anywhere.
  *
+ *   sealed     a draft that takes no more requests and waits to be durable. The
+ *              next draft starts from it, so that one group of requests is
+ *              checked while the one before is being written to the disk.
+ *
  * The order of things, which is the promise: a group of requests is made
  * durable by the backend first and published second; in between only memory is
  * written, so that nothing can fail there. A reader never sees what is not
  * durable, nor half a request.
  *
- * Threads: one writer (store_begin ... store_commit), any number of readers.
- * store_acquire() holds a lock for the copying of a pointer, never while
- * somebody works.
+ * Threads: one writer at a time (all that begins, changes, seals and ends
+ * drafts), one at a time that makes sealed drafts durable, any number of
+ * readers. The two may be the same thread or not, and threads may take turns,
+ * each handing on under a lock. store_acquire() holds a lock for the copying of
+ * a pointer, never while somebody works.
  *
  * The store knows neither protobuf nor SQL.
  */
@@ -91,7 +97,7 @@ MX_MUST_USE enum mx_code store_open(struct backend *backend, const struct store_
 MX_MUST_USE enum mx_code store_derive(struct store_derived *derived, struct slice key,
                                       struct slice value, struct mx_error *err);
 
-/* All snapshots must have been released, no draft be open. NULL is fine. */
+/* All snapshots must have been released, no draft be open or sealed. NULL is fine. */
 void store_close(struct store *store);
 
 /* ------------------------------------------------------------------ reading */
@@ -142,10 +148,11 @@ bool store_cursor_next(struct store_cursor *cursor, struct store_entry *entry_ou
 
 /* ------------------------------------------------------------------ writing */
 
-/* The draft of the next version. There is at most one. NULL when out of memory. */
+/* The draft of the next version, from the newest one sealed or published. At most one is open. NULL
+ * when out of memory. */
 struct store_draft *store_begin(struct store *store);
 
-/* Everything of the draft is undone. Sets the caller's pointer to NULL. NULL is fine. */
+/* Everything of the open draft is undone. Sets the caller's pointer to NULL. NULL is fine. */
 void store_abort(struct store_draft **draft);
 
 const struct store_view *store_draft_view(const struct store_draft *draft);
@@ -231,9 +238,12 @@ MX_MUST_USE enum mx_code store_request_keep(struct store_draft *draft,
 /* How many requests have been kept that the commit will hand to the backend. */
 size_t store_draft_requests(const struct store_draft *draft);
 
+/* Of the open draft, with no request open: it takes no more, and store_begin() goes on from it. */
+void store_seal(struct store_draft *draft);
+
 /*
- * Makes all kept requests durable and publishes them as one new snapshot; ends the draft and sets
- * the caller's pointer to NULL whatever comes out. No request is open.
+ * Makes all kept requests of a sealed draft durable and visible as one new snapshot. Drafts are to
+ * be made durable in the order in which they were sealed.
  *   MX_OK           durable and visible.
  *   MX_ABORTED      certainly nothing applied: somebody else was first, or a request id is known.
  *                   Catch up (store_catch_up) and do the requests again.
@@ -244,14 +254,24 @@ size_t store_draft_requests(const struct store_draft *draft);
  *                   takes no changes), MX_INTERNAL (the engine failed).
  * An "unknown" of the backend is looked into here: what turns out to be applied is MX_OK.
  */
+MX_MUST_USE enum mx_code store_make_durable(struct store_draft *draft, struct mx_error *err);
+
+/*
+ * The end of a sealed draft, the writer's: frees what is not needed once it was made durable;
+ * undoes it otherwise. In the order of sealing; but where one was not made durable, those after it
+ * have to be undone before it, the last one first. Sets the caller's pointer to NULL.
+ */
+void store_end(struct store_draft **draft);
+
+/* The three in one, for who has nothing to do meanwhile. As store_make_durable(); the draft has
+ * ended whatever comes out. */
 MX_MUST_USE enum mx_code store_commit(struct store *store, struct store_draft **draft,
                                       struct mx_error *err);
 
 /*
  * Applies what others have appended to the backend since, and publishes it as one new snapshot. No
- * draft is open. If the history in between has been trimmed, the whole image is read again. An
- * error leaves the store where it was:
- *   MX_UNAVAILABLE  the backend can't be reached.
+ * draft is open or sealed. If the history in between has been trimmed, the whole image is read
+ * again. An error leaves the store where it was: MX_UNAVAILABLE  the backend can't be reached.
  *   MX_DATA_LOSS    its history does not continue ours, or is damaged.
  */
 MX_MUST_USE enum mx_code store_catch_up(struct store *store, struct mx_error *err);
@@ -259,7 +279,8 @@ MX_MUST_USE enum mx_code store_catch_up(struct store *store, struct mx_error *er
 /* Whether changes are refused since the backend's state can't be known. Any thread. */
 bool store_is_read_only(const struct store *store);
 
-/* Frees what no snapshot needs any more. The writer calls it when idle; commits do it anyway. */
+/* Frees what no snapshot needs any more. The writer calls it when idle; store_end() does it anyway.
+ */
 void store_reclaim(struct store *store);
 
 /*
