@@ -278,6 +278,7 @@ void call_rewind(struct rpc_call *call)
     call->packed = (struct slice){ NULL, 0 };
     call_keys_rewind(call);
     call->in_commit = false;
+    call->was_run = false;
     call->stale = false;
     call->goes_slow = false;
     call->wants_change = false;

@@ -148,8 +148,10 @@ struct rpc_call {
     uint8_t id[CALL_ID_MAX];
     size_t id_len; /* 0: has no request id */
     uint8_t digest[DIGEST_SIZE];
-    bool in_commit; /* kept in the draft, waits for the commit */
-    bool later;     /* goes into the next group */
+    bool in_commit;  /* kept in the draft, waits for the commit */
+    bool later;      /* goes into the next group */
+    bool was_run;    /* by a group */
+    bool asks_first; /* whether its id is known, before it is run */
     unsigned attempts;
 
     struct rpc_call *next;
@@ -259,6 +261,50 @@ bool answer_pack(struct rpc_call *call, struct slice *packed_out);
 /* Packs straight into the transport's buffer. False: out of memory. */
 bool answer_send(struct rpc_call *call);
 
+/* --------------------------------------------------------------- call_group.c */
+
+/* Changes that are made durable together. */
+struct call_group {
+    struct rpc *rpc;
+    struct store_draft *draft;
+    struct rpc_call **calls; /* NULL: it left */
+    unsigned count;
+    unsigned room;
+    unsigned ran;           /* so many of them have been run */
+    bool any_kept;          /* there is something to commit */
+    struct rpc_call *later; /* what can't be in this group: it goes into the next one */
+    struct rpc_call **later_end;
+};
+
+/* Whether the call's id is known: then it has the answer of then, or can't have one. Any thread;
+ * may wait for a commit. */
+bool call_is_known(struct rpc_call *call);
+
+/* False: out of memory. */
+bool call_group_init(struct call_group *group, struct rpc *rpc);
+void call_group_fini(struct call_group *group);
+/* Whether it takes no more calls. */
+bool call_group_is_full(const struct call_group *group);
+/* Runs on the draft those that were not run yet; stops where `ends` becomes true. */
+void call_group_run(struct call_group *group, const atomic_bool *ends);
+/* Those for the next group; they are not this one's any more. */
+struct rpc_call *call_group_take_later(struct call_group *group);
+/* All calls, to be run again; of its own fault: somebody else was first, and not for ever. Empties
+ * the group. */
+struct rpc_call *call_group_take_back(struct call_group *group, bool is_own_fault);
+/* Answers all with what they have come to. */
+void call_group_answer(struct call_group *group);
+/* Tells all that the commit failed, or that none was begun. */
+void call_group_fail(struct call_group *group, const struct mx_error *err);
+void call_group_refuse(struct call_group *group);
+/* For the next use. */
+void call_group_clear(struct call_group *group);
+
+/* ---------------------------------------------------------------- trim.c */
+
+/* One step of forgetting, when it is time. Sets when the next is. */
+void trim_step(struct rpc *rpc, int64_t *next_ms);
+
 /* -------------------------------------------------------------- writer.c */
 
 struct writer;
@@ -267,8 +313,9 @@ MX_MUST_USE enum mx_code writer_create(struct rpc *rpc, struct writer **out, str
 bool writer_submit(struct writer *writer, struct rpc_call *call);
 /* A call that waited for keys comes again; it has its place already. */
 void writer_resubmit(struct writer *writer, struct rpc_call *call);
-/* Whether the call's id is known: then it has the answer of then, or can't have one. Any thread. */
-bool writer_knows(struct writer *writer, struct rpc_call *call);
+/* For who runs a group: waits until all before it is durable. False: it is not going to be, and
+ * the group will be undone. */
+bool writer_await_durable(struct writer *writer);
 /* Does what is queued, then ends. */
 void writer_destroy(struct writer *writer);
 

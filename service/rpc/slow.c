@@ -91,7 +91,7 @@ static void prepare_change(struct rpc_call *call)
     struct store *store = call->rpc->config.store;
 
     /* A repeat is answered as before, though what it was prepared from may be gone. */
-    if (call->preparations == 0 && writer_knows(call->rpc->writer, call)) {
+    if (call->preparations == 0 && call_is_known(call)) {
         call_finish(call);
         return;
     }

@@ -1,85 +1,108 @@
 /*
- * The writer: the one thread that changes the store.
+ * The writer: who changes the store, and when.
  *
- * It takes the calls that wait, up to a limit, and runs each on the draft as a
- * request of its own: one that is refused is rolled back alone. What is kept is
- * made durable with one commit of the backend, then published, then answered.
- * So the disk is waited for once for all of them, and the more calls wait, the
- * cheaper each becomes.
+ * A group of changes goes through three stages: it is run on a draft, it is made
+ * durable, it is answered (call_group.c). The writer's threads, its "hands", are all
+ * alike: each carries a group through all three. There is one *pen*, held by who
+ * runs a group, and one *disk*, held by who makes one durable.
  *
- * Refusals are answered after the commit as well: one may speak of what an
- * earlier call of the same group did, and nobody may hear of that before it is
- * durable.
+ *   take the pen, run what waits on a draft, take the disk, seal, give the pen,
+ *   commit, give the disk, answer
+ *
+ * So while one group is on its way to the disk the next is being run on top of
+ * it, and the one before is being answered. A call that comes alone passes
+ * through one thread: nothing is handed on. What comes while the disk is busy
+ * joins the group that waits for it.
+ *
+ * When a commit fails, what was run on top of it is undone and run again. Who
+ * failed needs the pen for that; `broken` asks for it.
  */
 #include "base/clock.h"
 #include "base/log.h"
-#include "mxadm/internal/v1/store.pb-c.h"
 #include "rpc/internal.h"
 #include "settings/settings.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-/* Changes that a plan tells of. */
-#define PLANNED_MAX 10000
-/* How often a call is prepared beside the writer before the writer does it itself. */
-#define PREPARATIONS_MAX 3
-/* Runs of a group that somebody else was faster than; with an engine of our own there is none. */
-#define ATTEMPTS_MAX 5
-/* How often history is looked through for what is past its time, and how much in one step, so that
- * no commit waits long for it. */
-#define TRIM_PERIOD_MS 60000
-#define TRIM_STEP      500
+/* One runs, one commits, one answers. */
+#define HANDS 3
 /* With nothing to do, memory of old versions is reclaimed this often. */
 #define IDLE_MS 1000
 
+struct hand {
+    struct writer *writer;
+    pthread_t thread;
+    struct call_group group;
+};
+
 struct writer {
     struct rpc *rpc;
-    pthread_t thread;
+    struct hand hands[HANDS];
+    unsigned hand_count; /* that have a thread */
     pthread_mutex_t lock;
-    pthread_cond_t wake;
-    struct rpc_call *first; /* protected by lock, as all below */
+    pthread_cond_t wake; /* for who waits for the pen: there is something to do with it */
+    pthread_cond_t turn; /* for who has it, or must have it: disk or pen were given */
+    atomic_bool broken; /* who has the pen is to undo what it did, and give it; written with lock */
+    /* Protected by lock, as all below. */
+    struct rpc_call *first; /* the queue */
     struct rpc_call **end;
-    unsigned count;
+    unsigned count; /* that wait: the queue, and the group that is not on its way to the disk yet */
     bool stopping;
-
-    int64_t trim_at_ms;      /* the writer's own from here on */
-    struct rpc_call **group; /* the calls being run */
-    unsigned group_count;
-    struct rpc_call *later; /* what can't be in this group: it goes into the next one */
-    struct rpc_call **later_end;
+    bool pen;        /* somebody has it */
+    bool disk;       /* likewise */
+    bool takes_more; /* who has the pen waits for the disk, and has room for those who come */
+    /* Drafts that are durable, in the order of their commits: who has the pen ends them. A hand
+     * adds one at most between two takings of the pen, and each taking ends all. */
+    struct store_draft *durable[HANDS];
+    unsigned durable_count;
+    int64_t trim_at_ms; /* of who has the pen */
 };
+
+static void take_lock(struct writer *writer)
+{
+    (void) pthread_mutex_lock(&writer->lock);
+}
+
+static void give_lock(struct writer *writer)
+{
+    (void) pthread_mutex_unlock(&writer->lock);
+}
 
 /* ------------------------------------------------------------------- queue */
 
+/* With the lock, as all of the queue. */
 static void append(struct writer *writer, struct rpc_call *call)
 {
     call->next = NULL;
     *writer->end = call;
     writer->end = &call->next;
     writer->count++;
-    (void) pthread_cond_signal(&writer->wake);
+    if (!writer->pen) {
+        (void) pthread_cond_signal(&writer->wake);
+    } else if (writer->takes_more) {
+        (void) pthread_cond_broadcast(&writer->turn);
+    }
 }
 
 bool writer_submit(struct writer *writer, struct rpc_call *call)
 {
     bool room;
 
-    (void) pthread_mutex_lock(&writer->lock);
+    take_lock(writer);
     room = writer->count < writer->rpc->config.settings->limits.change_queue;
     if (room) {
         append(writer, call);
     }
-    (void) pthread_mutex_unlock(&writer->lock);
+    give_lock(writer);
     return room;
 }
 
 void writer_resubmit(struct writer *writer, struct rpc_call *call)
 {
-    (void) pthread_mutex_lock(&writer->lock);
+    take_lock(writer);
     append(writer, call);
-    (void) pthread_mutex_unlock(&writer->lock);
+    give_lock(writer);
 }
 
 static void put_first(struct writer *writer, struct rpc_call *list)
@@ -89,7 +112,6 @@ static void put_first(struct writer *writer, struct rpc_call *list)
     if (list == NULL) {
         return;
     }
-    (void) pthread_mutex_lock(&writer->lock);
     for (;;) {
         writer->count++;
         if (last->next == NULL) {
@@ -102,610 +124,297 @@ static void put_first(struct writer *writer, struct rpc_call *list)
         writer->end = &last->next;
     }
     writer->first = list;
-    (void) pthread_mutex_unlock(&writer->lock);
 }
 
-/* Waits for calls and takes a group of them. False: there are none, and it is time to end. */
-static bool take_group(struct writer *writer)
+/* As many as the group has room for. */
+static void take_calls(struct writer *writer, struct call_group *group)
 {
-    unsigned limit = writer->rpc->config.settings->limits.group;
-    struct timespec until;
-    int64_t idle_at = clock_mono_us() + (int64_t) IDLE_MS * 1000;
-    bool go_on;
-
-    until.tv_sec = (time_t) (idle_at / 1000000);
-    until.tv_nsec = (long) (idle_at % 1000000) * 1000;
-    writer->group_count = 0;
-    (void) pthread_mutex_lock(&writer->lock);
-    while (writer->first == NULL && !writer->stopping) {
-        if (pthread_cond_timedwait(&writer->wake, &writer->lock, &until) == ETIMEDOUT) {
-            break;
-        }
-    }
-    while (writer->first != NULL && writer->group_count < limit) {
+    while (writer->first != NULL && !call_group_is_full(group)) {
         struct rpc_call *call = writer->first;
 
         writer->first = call->next;
         if (writer->first == NULL) {
             writer->end = &writer->first;
         }
-        writer->count--;
         call->next = NULL;
-        writer->group[writer->group_count++] = call;
+        group->calls[group->count++] = call;
     }
-    go_on = writer->group_count > 0 || !writer->stopping;
-    (void) pthread_mutex_unlock(&writer->lock);
-    return go_on;
 }
 
-/* ------------------------------------------------------------------ replay */
-
-static bool same_id(const struct rpc_call *a, const struct rpc_call *b)
+/* The group's calls do not wait any more, or wait in the queue from now on. */
+static void uncount(struct writer *writer, const struct call_group *group)
 {
-    return a->id_len > 0 && a->id_len == b->id_len && memcmp(a->id, b->id, a->id_len) == 0;
+    writer->count -= group->count;
 }
 
-/* Whether an earlier call of this group has the same id and was kept: its answer is not durable
- * yet, so the repeat has to wait for it. */
-static bool repeats_in_group(const struct writer *writer, const struct rpc_call *call)
+/* ------------------------------------------------------------ pen and disk */
+
+/* With the lock, as the following. */
+static void give_pen(struct writer *writer)
 {
-    for (unsigned i = 0; i < writer->group_count && writer->group[i] != call; i++) {
-        if (writer->group[i] != NULL && writer->group[i]->in_commit &&
-            same_id(writer->group[i], call)) {
+    writer->pen = false;
+    (void) pthread_cond_broadcast(&writer->turn);
+    if (writer->first != NULL) {
+        (void) pthread_cond_signal(&writer->wake);
+    }
+}
+
+static void give_disk(struct writer *writer)
+{
+    writer->disk = false;
+    (void) pthread_cond_broadcast(&writer->turn);
+}
+
+/* With the pen. False: there was none. */
+static bool end_durable(struct writer *writer)
+{
+    bool any = writer->durable_count > 0;
+
+    while (writer->durable_count > 0) {
+        struct store_draft *draft = writer->durable[0];
+
+        writer->durable_count--;
+        for (unsigned i = 0; i < writer->durable_count; i++) {
+            writer->durable[i] = writer->durable[i + 1];
+        }
+        give_lock(writer);
+        store_end(&draft);
+        take_lock(writer);
+    }
+    return any;
+}
+
+/* False: nothing has come for a while. */
+static bool await_wake(struct writer *writer)
+{
+    int64_t until_us = clock_mono_us() + (int64_t) IDLE_MS * 1000;
+    struct timespec until = { .tv_sec = (time_t) (until_us / 1000000),
+                              .tv_nsec = (long) (until_us % 1000000) * 1000 };
+
+    return pthread_cond_timedwait(&writer->wake, &writer->lock, &until) != ETIMEDOUT;
+}
+
+/* Takes the pen when there is something to do with it, if only to tidy up. False: it is time to
+ * end. */
+static bool await_work(struct writer *writer)
+{
+    bool idle = false;
+
+    while (writer->first != NULL || !writer->stopping) {
+        bool work = writer->first != NULL || writer->durable_count > 0 || idle;
+
+        if (work && !writer->pen && !atomic_load(&writer->broken)) {
+            writer->pen = true;
             return true;
         }
+        idle = !await_wake(writer);
     }
     return false;
 }
 
-static void replay(struct rpc_call *call, struct backend_found *found)
+bool writer_await_durable(struct writer *writer)
 {
-    if (memcmp(found->digest, call->digest, DIGEST_SIZE) == 0) {
-        uint8_t *answer = arena_try_alloc(call->arena, found->answer_len + 1);
+    bool all;
 
-        if (answer == NULL) {
-            status_fail(&call->status, MX_RESOURCE_EXHAUSTED, "CALL_TOO_LARGE",
-                        "no memory for the answer to repeat");
-        } else {
-            memcpy(answer, found->answer, found->answer_len);
-            call->packed = slice_of(answer, found->answer_len);
-            call->revision = found->revision;
-        }
-    } else {
-        status_fail(&call->status, MX_ALREADY_EXISTS, "REQUEST_ID_REUSED",
-                    "this request id was used for another change, which made revision %llu",
-                    (unsigned long long) found->revision);
+    take_lock(writer);
+    while (writer->disk && !atomic_load(&writer->broken)) {
+        (void) pthread_cond_wait(&writer->turn, &writer->lock);
     }
-    free(found->answer);
+    all = !writer->disk;
+    give_lock(writer);
+    return all;
 }
 
-/* A trim or a rollback that failed leaves an engine that wants to be opened anew. The store does so
- * for a commit, but a call with an id asks here before it gets there. */
-static enum backend_result find(struct backend *backend, const struct rpc_call *call,
-                                struct backend_found *found, struct mx_error *err)
-{
-    enum backend_result result = backend->ops->find(backend, call->id, call->id_len, found, err);
+/* ----------------------------------------------------------------- a group */
 
-    if (result == BACKEND_UNAVAILABLE && backend->ops->reopen(backend, err) == BACKEND_OK) {
-        result = backend->ops->find(backend, call->id, call->id_len, found, err);
-    }
-    return result;
-}
-
-/* True: the call needs no run any more, or can't have one. */
-static bool is_known(struct writer *writer, struct rpc_call *call)
+/* What a failed commit leaves: the group's calls to be run again, or told that they failed. */
+static struct rpc_call *settle_failed(struct writer *writer, struct call_group *group,
+                                      enum mx_code code, const struct mx_error *why)
 {
-    struct backend_found found;
     struct mx_error err;
 
-    if (call->id_len == 0) {
-        return false;
+    store_end(&group->draft);
+    if (code != MX_ABORTED) {
+        log_write(LOG_ERROR, "commit_failed", LOG_TEXT("code", mx_code_name(code)),
+                  LOG_TEXT("why", why->message));
+        return NULL;
     }
-    switch (find(writer->rpc->config.backend, call, &found, &err)) {
-    case BACKEND_ABSENT:
-        return false;
-    case BACKEND_OK:
-        replay(call, &found);
-        return true;
-    case BACKEND_CONFLICT:
-    case BACKEND_REPLAY:
-    case BACKEND_TOO_BIG:
-    case BACKEND_READ_ONLY:
-    case BACKEND_FAILED:
-    case BACKEND_COMPACTED:
-    case BACKEND_DIVERGED:
-    case BACKEND_CORRUPT:
-    case BACKEND_UNKNOWN:
-    case BACKEND_UNAVAILABLE:
-        break;
-    }
-    status_retry(&call->status, MX_UNAVAILABLE, "REQUEST_ID_UNKNOWN", RETRY_DRAIN_MS,
-                 "it can't be found out now whether this request id is known: %s", err.message);
-    return true;
-}
-
-/* --------------------------------------------------------------------- run */
-
-static bool revision_allows(struct rpc_call *call)
-{
-    struct backend_edit edit;
-
-    if (call->if_revision == 0) {
-        return true;
-    }
-    for (size_t i = 0; store_request_edit(call->model.draft, i, &edit); i++) {
-        struct slice key = slice_of(edit.key, edit.key_len);
-        uint64_t revision = 0;
-
-        if (edit.before != NULL) {
-            revision = record_revision(slice_of(edit.before, edit.before_len));
-        }
-        if (revision > call->if_revision) {
-            status_fail(&call->status, MX_ABORTED, "REVISION_CHANGED",
-                        "%s '%s' was changed in revision %llu, after revision %llu",
-                        record_kind_name(record_kind_of(key)), record_name(call->arena, key),
-                        (unsigned long long) revision, (unsigned long long) call->if_revision);
-            return false;
-        }
-    }
-    return true;
-}
-
-static Mxadm__V1__ChangeAction action_of(const struct backend_edit *edit)
-{
-    if (edit->before == NULL) {
-        return MXADM__V1__CHANGE_ACTION__CHANGE_ACTION_ADD;
-    }
-    return edit->after == NULL ? MXADM__V1__CHANGE_ACTION__CHANGE_ACTION_REMOVE
-                               : MXADM__V1__CHANGE_ACTION__CHANGE_ACTION_UPDATE;
-}
-
-static size_t count_edits(struct store_draft *draft)
-{
-    struct backend_edit edit;
-    size_t count = 0;
-
-    while (store_request_edit(draft, count, &edit)) {
-        count++;
-    }
-    return count;
-}
-
-/* What the open request would do, for `validate_only`. False: no memory. */
-static bool list_plan(struct rpc_call *call)
-{
-    size_t all = count_edits(call->model.draft);
-    size_t count = all < PLANNED_MAX ? all : PLANNED_MAX;
-    struct backend_edit edit;
-
-    call->planned = arena_try_alloc(call->arena, (count + 1) * sizeof(*call->planned));
-    if (call->planned == NULL) {
-        return false;
-    }
-    for (size_t i = 0; i < count && store_request_edit(call->model.draft, i, &edit); i++) {
-        struct slice key = slice_of(edit.key, edit.key_len);
-        Mxadm__V1__PlannedChange *plan = &call->planned[call->planned_count];
-        const char *name = record_name(call->arena, key);
-
-        if (name == NULL) {
-            return false;
-        }
-        mxadm__v1__planned_change__init(plan);
-        plan->action = action_of(&edit);
-        plan->kind = (char *) record_kind_name(record_kind_of(key));
-        plan->name = (char *) name;
-        call->planned_count++;
-    }
-    return true;
-}
-
-static struct slice pack_head(struct rpc_call *call)
-{
-    Mxadm__Internal__V1__ChangeHead head = MXADM__INTERNAL__V1__CHANGE_HEAD__INIT;
-    Google__Protobuf__Timestamp time = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
-    uint8_t *packed;
-
-    time.seconds = call->model.now_us / 1000000;
-    time.nanos = (int32_t) (call->model.now_us % 1000000) * 1000;
-    head.time = &time;
-    head.principal = call->principal->name;
-    head.method = (char *) call->method;
-    head.request_id = call->envelope->request_id;
-    packed =
-        arena_try_alloc(call->arena, mxadm__internal__v1__change_head__get_packed_size(&head) + 1);
-    if (packed == NULL) {
-        return (struct slice){ NULL, 0 };
-    }
-    return slice_of(packed, mxadm__internal__v1__change_head__pack(&head, packed));
-}
-
-/* The draft's request becomes a part of the group's commit. */
-static void keep(struct rpc_call *call)
-{
-    struct store_draft *draft = call->model.draft;
-    struct store_request request = { .id = slice_of(call->id, call->id_len),
-                                     .digest = slice_of(call->digest, DIGEST_SIZE) };
-    struct backend_edit edit;
-    struct mx_error err;
-    bool changed = store_request_edit(draft, 0, &edit);
-
-    call->revision = store_draft_revision(draft) - (changed ? 0 : 1);
-    request.head = pack_head(call);
-    if (request.head.data == NULL || !answer_pack(call, &call->packed)) {
-        status_fail(&call->status, MX_RESOURCE_EXHAUSTED, "CALL_TOO_LARGE",
-                    "no memory for the answer");
-        return;
-    }
-    request.answer = call->packed;
-    if (store_request_keep(draft, &request, &changed, &err) != MX_OK) {
-        call->packed = (struct slice){ NULL, 0 };
-        /* Too much beside the others may well fit alone. */
-        call->later = err.code == MX_RESOURCE_EXHAUSTED && store_draft_requests(draft) > 0;
-        status_error(&call->status, &err);
-        return;
-    }
-    call->in_commit = true;
-}
-
-/* A change that was run: kept, or rolled back for the reason that its status has. */
-static void settle(struct rpc_call *call)
-{
-    struct store_draft *draft = call->model.draft;
-
-    if (status_ok(&call->status) && !call->stale && !call_wants_keys(call) &&
-        revision_allows(call)) {
-        if (!call->validate_only) {
-            keep(call);
-        } else if (!list_plan(call)) {
-            status_fail(&call->status, MX_RESOURCE_EXHAUSTED, "CALL_TOO_LARGE",
-                        "no memory for the plan");
-        }
-    }
-    if (!call->in_commit) {
-        call->revision = store_draft_revision(draft) - 1;
-        store_request_rollback(draft);
-    }
-}
-
-/* Into the next group. */
-static void put_off(struct writer *writer, struct rpc_call *call)
-{
-    call->later = false;
-    call->next = NULL;
-    *writer->later_end = call;
-    writer->later_end = &call->next;
-}
-
-/* Whether the writer has to prepare the call itself, because the configuration kept moving on. */
-static bool prepares_here(const struct rpc_call *call)
-{
-    return call->row->prepare != NULL && call->preparations >= PREPARATIONS_MAX;
-}
-
-/* Runs one call of the group. False: it left the group (it waits for keys, or for the next one, or
- * is prepared anew). */
-static bool run(struct writer *writer, struct store_draft *draft, struct rpc_call *call)
-{
-    if (call->deadline_ms <= clock_mono_ms()) {
-        status_fail(&call->status, MX_DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED",
-                    "the time given was over before the change was started");
-        return true;
-    }
-    if (repeats_in_group(writer, call)) {
-        put_off(writer, call);
-        return false;
-    }
-    if (is_known(writer, call)) {
-        return true;
-    }
-    if (call_wants_keys(call)) {
-        call_wait_for_keys(call); /* a batch that came without them; now it is known to be new */
-        return false;
-    }
-    if (prepares_here(call) && store_draft_requests(draft) > 0) {
-        put_off(writer, call); /* the first of the next group: what others change is behind it */
-        return false;
-    }
-    store_request_begin(draft);
-    call->model.draft = draft;
-    call->model.view = store_draft_view(draft);
-    if (prepares_here(call)) {
-        call_prepare(call);
-    }
-    if (status_ok(&call->status)) {
-        call_handle(call);
-    }
-    settle(call);
-    if (call->stale) {
-        call_rewind(call);
-        slow_resubmit(writer->rpc->slow, call);
-        return false;
-    }
-    if (call->later) {
-        call_rewind(call);
-        put_off(writer, call);
-        return false;
-    }
-    if (call_wants_keys(call)) {
-        call_wait_for_keys(call);
-        return false;
-    }
-    return true;
-}
-
-/* ------------------------------------------------------------------ commit */
-
-static void fail_all(struct writer *writer, const struct mx_error *err)
-{
-    for (unsigned i = 0; i < writer->group_count; i++) {
-        struct rpc_call *call = writer->group[i];
-
-        if (call == NULL) {
-            continue;
-        }
-        if (call->in_commit && err->code == MX_UNAVAILABLE) {
-            call_spend_keys(call); /* they may be in the store */
-        }
-        call_rewind(call);
-        if (err->code == MX_UNAVAILABLE) {
-            status_retry(&call->status, MX_UNAVAILABLE, "COMMIT_UNKNOWN", RETRY_DRAIN_MS,
-                         "it is not known whether the change was made: %s", err->message);
-        } else {
-            status_fail(&call->status, err->code, "COMMIT_FAILED", "the change was not made: %s",
-                        err->message);
-        }
-        call_finish(call);
-    }
-}
-
-/* None of them is begun. */
-static void refuse_all(struct writer *writer)
-{
-    for (unsigned i = 0; i < writer->group_count; i++) {
-        struct rpc_call *call = writer->group[i];
-
-        call_rewind(call);
-        status_retry(&call->status, MX_UNAVAILABLE, "STORE_READ_ONLY", RETRY_DRAIN_MS,
-                     "the store takes no changes, since it is not known what became of an earlier "
-                     "one");
-        call_finish(call);
-    }
-}
-
-static void files_done(struct keydir_job *job, unsigned failed, const struct mx_error *err)
-{
-    struct rpc_call *call = job->context;
-
-    if (failed > 0) {
-        atomic_store(&call->rpc->keydir_failed, true);
-        log_write(LOG_ERROR, "key_files_failed", LOG_NUMBER("count", failed),
-                  LOG_TEXT("method", call->method), LOG_TEXT("why", err->message));
-    }
-    call->job = job;
-    call_finish(call);
-}
-
-static void answer_all(struct writer *writer)
-{
-    struct keydir *keydir = writer->rpc->config.keydir;
-
-    for (unsigned i = 0; i < writer->group_count; i++) {
-        struct rpc_call *call = writer->group[i];
-        struct keydir_job *job;
-
-        if (call == NULL) {
-            continue;
-        }
-        if (call->in_commit) {
-            call_spend_keys(call);
-        }
-        job = call->job;
-        if (!call->in_commit || job == NULL || keydir == NULL) {
-            call_finish(call);
-            continue;
-        }
-        call->job = NULL;
-        job->context = call;
-        job->done = files_done;
-        keydir_submit(keydir, job);
-    }
-}
-
-/* Somebody else was first: the same calls again, on what is there now. */
-static void again(struct writer *writer)
-{
-    struct rpc_call *list = NULL;
-    struct mx_error err;
-
     if (store_catch_up(writer->rpc->config.store, &err) != MX_OK) {
         log_write(LOG_ERROR, "catch_up_failed", LOG_TEXT("why", err.message));
     }
+    return call_group_take_back(group, true);
+}
+
+/* With the disk; what was run on top of the group goes back to the queue first. */
+static void recover(struct writer *writer, struct call_group *group, enum mx_code code,
+                    const struct mx_error *why)
+{
+    struct rpc_call *again;
+
+    take_lock(writer);
+    atomic_store(&writer->broken, true);
+    (void) pthread_cond_broadcast(&writer->turn);
+    while (writer->pen) {
+        (void) pthread_cond_wait(&writer->turn, &writer->lock);
+    }
+    writer->pen = true;
+    (void) end_durable(writer);
+    give_lock(writer);
+    again = settle_failed(writer, group, code, why);
+    take_lock(writer);
+    put_first(writer, again);
+    atomic_store(&writer->broken, false);
+    give_disk(writer);
+    give_pen(writer);
+    give_lock(writer);
     waiter_poke(writer->rpc->waiter);
-    for (unsigned i = writer->group_count; i-- > 0;) {
-        struct rpc_call *call = writer->group[i];
-
-        if (call == NULL) {
-            continue;
-        }
-        call_rewind(call);
-        if (++call->attempts >= ATTEMPTS_MAX) {
-            status_retry(&call->status, MX_UNAVAILABLE, "CONTENTION", RETRY_QUEUE_MS,
-                         "others changed the configuration %d times meanwhile", ATTEMPTS_MAX);
-            call_finish(call);
-            continue;
-        }
-        call->next = list;
-        list = call;
+    if (code != MX_ABORTED) {
+        call_group_fail(group, why);
     }
-    put_first(writer, list);
 }
 
-static void finish_group(struct writer *writer, struct store_draft *draft, bool any_kept)
+/* With the disk. */
+static void commit(struct writer *writer, struct call_group *group)
 {
-    struct store *store = writer->rpc->config.store;
     struct mx_error err;
-    enum mx_code code;
+    enum mx_code code = store_make_durable(group->draft, &err);
 
-    if (!any_kept) {
-        store_abort(&draft);
-        answer_all(writer);
+    if (code != MX_OK) {
+        recover(writer, group, code, &err);
         return;
     }
-    code = store_commit(store, &draft, &err);
-    if (code == MX_OK) {
-        waiter_poke(writer->rpc->waiter);
-        answer_all(writer);
-    } else if (code == MX_ABORTED) {
-        again(writer);
+    take_lock(writer);
+    writer->durable[writer->durable_count++] = group->draft;
+    give_disk(writer);
+    give_lock(writer);
+    waiter_poke(writer->rpc->waiter);
+    call_group_answer(group);
+}
+
+/* Runs what is queued, and what comes while the disk is busy. False: all of it must be undone. */
+static bool run_until_disk(struct writer *writer, struct call_group *group)
+{
+    for (;;) {
+        take_calls(writer, group);
+        give_lock(writer);
+        call_group_run(group, &writer->broken);
+        take_lock(writer);
+        if (atomic_load(&writer->broken)) {
+            return false;
+        }
+        if (writer->first != NULL && !call_group_is_full(group)) {
+            continue;
+        }
+        if (!writer->disk) {
+            return true;
+        }
+        writer->takes_more = !call_group_is_full(group);
+        (void) pthread_cond_wait(&writer->turn, &writer->lock);
+        writer->takes_more = false;
+    }
+}
+
+/* A group that has a draft, to its end. With the lock and the pen, which is given. */
+static void carry(struct writer *writer, struct call_group *group)
+{
+    if (!run_until_disk(writer, group)) {
+        store_abort(&group->draft);
+        uncount(writer, group);
+        put_first(writer, call_group_take_back(group, false));
+        give_pen(writer);
+        return;
+    }
+    uncount(writer, group);
+    put_first(writer, call_group_take_later(group));
+    if (group->any_kept) {
+        store_seal(group->draft);
+        writer->disk = true;
+        give_pen(writer);
+        give_lock(writer);
+        commit(writer, group);
     } else {
-        log_write(LOG_ERROR, "commit_failed", LOG_TEXT("code", mx_code_name(code)),
-                  LOG_TEXT("why", err.message));
-        fail_all(writer, &err);
+        store_abort(&group->draft);
+        give_pen(writer);
+        give_lock(writer);
+        call_group_answer(group);
     }
+    call_group_clear(group);
+    take_lock(writer);
 }
 
-static void run_group(struct writer *writer)
+/* Takes calls that can't be run, and the pen with it. */
+static void turn_away(struct writer *writer, struct call_group *group, bool is_read_only)
+{
+    struct mx_error err;
+
+    (void) mx_fail(&err, MX_RESOURCE_EXHAUSTED, "out of memory");
+    take_calls(writer, group);
+    uncount(writer, group);
+    give_pen(writer);
+    give_lock(writer);
+    if (is_read_only) {
+        call_group_refuse(group);
+    } else {
+        call_group_fail(group, &err);
+    }
+    call_group_clear(group);
+    take_lock(writer);
+}
+
+static void serve(struct writer *writer, struct call_group *group)
 {
     struct store *store = writer->rpc->config.store;
-    struct store_draft *draft;
-    bool any_kept = false;
+    bool is_read_only = store_is_read_only(store);
 
-    if (store_is_read_only(store)) {
-        refuse_all(writer);
-        return;
+    group->draft = is_read_only ? NULL : store_begin(store);
+    if (group->draft == NULL) {
+        turn_away(writer, group, is_read_only);
+    } else {
+        carry(writer, group);
     }
-    draft = store_begin(store);
-    if (draft == NULL) {
-        struct mx_error err;
-
-        mx_fail(&err, MX_RESOURCE_EXHAUSTED, "out of memory");
-        fail_all(writer, &err);
-        return;
-    }
-    writer->later = NULL;
-    writer->later_end = &writer->later;
-    for (unsigned i = 0; i < writer->group_count; i++) {
-        struct rpc_call *call = writer->group[i];
-
-        if (!run(writer, draft, call)) {
-            writer->group[i] = NULL;
-            continue;
-        }
-        any_kept = any_kept || call->in_commit;
-    }
-    finish_group(writer, draft, any_kept);
-    put_first(writer, writer->later);
-}
-
-/* ----------------------------------------------------------------- history */
-
-struct oldest {
-    uint64_t below; /* revision behind the last change that is past its time */
-    size_t count;   /* of those changes */
-    int64_t before_us;
-};
-
-static bool is_past(void *context, const struct position *position, const uint8_t *change,
-                    size_t change_len, int64_t time_us)
-{
-    struct oldest *oldest = context;
-
-    (void) change;
-    (void) change_len;
-    if (time_us >= oldest->before_us) {
-        return false;
-    }
-    oldest->below = position->revision + 1;
-    oldest->count++;
-    return true;
-}
-
-/* The first revision to keep, by age; 0: all. `*more_out`: a step was too short to find it. */
-static uint64_t floor_by_age(struct writer *writer, int64_t keep_ms, bool *more_out)
-{
-    struct backend *backend = writer->rpc->config.backend;
-    struct oldest oldest = { .before_us = clock_wall_us() - keep_ms * 1000 };
-    struct position from;
-    uint64_t floor = 0;
-    struct mx_error err;
-
-    memset(&from, 0, sizeof(from));
-    if (backend->ops->tail(backend, &from, TRIM_STEP, is_past, &oldest, &floor, &err) ==
-        BACKEND_COMPACTED) {
-        from.revision = floor;
-        (void) backend->ops->tail(backend, &from, TRIM_STEP, is_past, &oldest, &floor, &err);
-    }
-    *more_out = oldest.count == TRIM_STEP;
-    return oldest.below;
-}
-
-static uint64_t floor_by_count(struct writer *writer, uint64_t keep)
-{
-    uint64_t revision = store_revision(writer->rpc->config.store);
-
-    return revision > keep ? revision - keep + 1 : 0;
-}
-
-/* One step; comes back soon if there is more to forget. */
-static void trim(struct writer *writer)
-{
-    const struct settings *settings = writer->rpc->config.settings;
-    struct backend *backend = writer->rpc->config.backend;
-    uint64_t below = 0;
-    struct mx_error err;
-    bool more_past = false;
-    bool more = false;
-
-    if (clock_mono_ms() < writer->trim_at_ms) {
-        return;
-    }
-    if (settings->history.changes_keep > 0) {
-        below = floor_by_count(writer, settings->history.changes_keep);
-    }
-    if (settings->history.changes_keep_ms > 0) {
-        uint64_t aged = floor_by_age(writer, settings->history.changes_keep_ms, &more_past);
-
-        below = aged > below ? aged : below;
-    }
-    if (backend->ops->trim(backend, below,
-                           clock_wall_us() - settings->history.request_id_keep_ms * 1000, TRIM_STEP,
-                           &more, &err) != BACKEND_OK) {
-        log_write(LOG_WARNING, "trim_failed", LOG_TEXT("why", err.message));
-        more = false;
-        more_past = false;
-    }
-    history_find_oldest(writer->rpc);
-    writer->trim_at_ms = clock_mono_ms() + (more || more_past ? 0 : TRIM_PERIOD_MS);
 }
 
 /* ------------------------------------------------------------------ thread */
 
-static void *writer_main(void *argument)
+/* What comes after a group, and now and then. With the pen. */
+static void tidy_up(struct writer *writer)
 {
-    struct writer *writer = argument;
+    give_lock(writer);
+    store_reclaim(writer->rpc->config.store);
+    trim_step(writer->rpc, &writer->trim_at_ms);
+    take_lock(writer);
+}
 
-    while (take_group(writer)) {
-        if (writer->group_count > 0) {
-            run_group(writer);
-        } else {
-            store_reclaim(writer->rpc->config.store);
+static void *hand_main(void *argument)
+{
+    struct hand *hand = argument;
+    struct writer *writer = hand->writer;
+
+    take_lock(writer);
+    while (await_work(writer)) {
+        if (end_durable(writer) || writer->first == NULL) {
+            tidy_up(writer);
         }
-        trim(writer);
+        if (writer->first != NULL) {
+            serve(writer, &hand->group);
+        } else {
+            give_pen(writer);
+        }
     }
+    give_lock(writer);
     return NULL;
 }
 
-bool writer_knows(struct writer *writer, struct rpc_call *call)
+static bool hand_start(struct writer *writer, struct hand *hand)
 {
-    return is_known(writer, call);
-}
-
-static void writer_free(struct writer *writer)
-{
-    (void) pthread_mutex_destroy(&writer->lock);
-    (void) pthread_cond_destroy(&writer->wake);
-    free(writer->group);
-    free(writer);
+    hand->writer = writer;
+    if (!call_group_init(&hand->group, writer->rpc) ||
+        pthread_create(&hand->thread, NULL, hand_main, hand) != 0) {
+        call_group_fini(&hand->group);
+        return false;
+    }
+    (void) pthread_setname_np(hand->thread, "mx:writer");
+    return true;
 }
 
 enum mx_code writer_create(struct rpc *rpc, struct writer **out, struct mx_error *err)
@@ -720,12 +429,14 @@ enum mx_code writer_create(struct rpc *rpc, struct writer **out, struct mx_error
     writer->trim_at_ms = clock_mono_ms(); /* who is restarted often forgets as well */
     (void) pthread_mutex_init(&writer->lock, NULL);
     clock_cond_init(&writer->wake);
-    writer->group = calloc(rpc->config.settings->limits.group, sizeof(struct rpc_call *));
-    if (writer->group == NULL || pthread_create(&writer->thread, NULL, writer_main, writer) != 0) {
-        writer_free(writer);
-        return mx_fail(err, MX_RESOURCE_EXHAUSTED, "the writer's thread can't be started");
+    clock_cond_init(&writer->turn);
+    while (writer->hand_count < HANDS) {
+        if (!hand_start(writer, &writer->hands[writer->hand_count])) {
+            writer_destroy(writer);
+            return mx_fail(err, MX_RESOURCE_EXHAUSTED, "the writer's threads can't be started");
+        }
+        writer->hand_count++;
     }
-    (void) pthread_setname_np(writer->thread, "mx:writer");
     *out = writer;
     return MX_OK;
 }
@@ -735,10 +446,19 @@ void writer_destroy(struct writer *writer)
     if (writer == NULL) {
         return;
     }
-    (void) pthread_mutex_lock(&writer->lock);
+    take_lock(writer);
     writer->stopping = true;
-    (void) pthread_cond_signal(&writer->wake);
-    (void) pthread_mutex_unlock(&writer->lock);
-    (void) pthread_join(writer->thread, NULL);
-    writer_free(writer);
+    (void) pthread_cond_broadcast(&writer->wake);
+    give_lock(writer);
+    for (unsigned i = 0; i < writer->hand_count; i++) {
+        (void) pthread_join(writer->hands[i].thread, NULL);
+        call_group_fini(&writer->hands[i].group);
+    }
+    take_lock(writer);
+    (void) end_durable(writer);
+    give_lock(writer);
+    (void) pthread_mutex_destroy(&writer->lock);
+    (void) pthread_cond_destroy(&writer->wake);
+    (void) pthread_cond_destroy(&writer->turn);
+    free(writer);
 }

@@ -245,12 +245,29 @@ static enum mx_code commit_code(enum backend_result result)
     return MX_UNKNOWN; /* also for what is no answer to a commit: it may be applied */
 }
 
-static enum mx_code make_durable(struct store_draft *draft, struct mx_error *err)
+static enum backend_result commit_once(const struct store_draft *draft,
+                                       struct position *position_out, struct mx_error *said)
 {
     struct backend *backend = draft->store->backend;
+    size_t replay_index = 0;
+
+    return backend->ops->commit(backend, &draft->base->position, draft->group.at, draft->group.len,
+                                clock_mono_ms() + COMMIT_DEADLINE_MS, position_out, &replay_index,
+                                said);
+}
+
+static bool was_not_applied(const struct store_draft *draft)
+{
+    struct mx_error said;
+    bool applied = false;
+
+    return find_out(draft, &applied, &said) && !applied;
+}
+
+static enum mx_code make_durable(struct store_draft *draft, struct mx_error *err)
+{
     struct mx_error said = { .message = "" };
     struct position position;
-    size_t replay_index = 0;
     enum backend_result result;
     enum mx_code code;
 
@@ -258,9 +275,11 @@ static enum mx_code make_durable(struct store_draft *draft, struct mx_error *err
         return mx_fail(err, MX_FAILED_PRECONDITION,
                        "the store takes no changes since an earlier one's fate is unknown");
     }
-    result =
-        backend->ops->commit(backend, &draft->base->position, draft->group.at, draft->group.len,
-                             clock_mono_ms() + COMMIT_DEADLINE_MS, &position, &replay_index, &said);
+    result = commit_once(draft, &position, &said);
+    if (result == BACKEND_UNAVAILABLE && was_not_applied(draft)) {
+        /* An engine that something else had left in doubt is open again: now it can try. */
+        result = commit_once(draft, &position, &said);
+    }
     code = commit_code(result);
     if (code == MX_UNKNOWN) {
         return settle(draft, &said, err);

@@ -112,6 +112,38 @@ static void what_is_refused_within_a_group_leaves_the_others_alone(void **state)
     }
 }
 
+static unsigned waiting_for_keys(void)
+{
+    const struct reply *reply = OK(ask(fx, &root, "ServerInfo", NULL));
+    const Mxadm__V1__ServerInfoResponse *info = reply->message;
+    unsigned waiting = 0;
+
+    for (size_t i = 0; i < info->n_key_pools; i++) {
+        waiting += info->key_pools[i]->waiting;
+    }
+    return waiting;
+}
+
+/* One that asks for a key has been run, up to there. */
+static void the_next_group_is_checked_while_one_is_made_durable(void **state)
+{
+    struct pending *blocker;
+    struct pending *next;
+
+    (void) state;
+    begin("", NULL);
+    blocker = block_writer(&root);
+    next = ask_later(fx, &root, NULL, "DKIMAdd", "domain", "example.org", "selector", "long",
+                     "algorithm", RSA4096, NULL);
+    while (waiting_for_keys() == 0) {
+        fixture_pass_time(fx, 1);
+    }
+    assert_false(is_answered(blocker));
+    backend_gate_open(fixture_gate(fx));
+    OK(await(blocker));
+    OK(await(next));
+}
+
 /* ------------------------------------------------------------------ bounds */
 
 static void beyond_the_queue_a_change_is_refused_and_told_when_to_come_again(void **state)
@@ -138,6 +170,29 @@ static void beyond_the_queue_a_change_is_refused_and_told_when_to_come_again(voi
         OK(await(queued[i]));
     }
     OK(await(add_later(&root, "late")));
+}
+
+/* One is on its way to the disk and one is next: the third is not begun before its time is over. */
+static void a_change_whose_time_is_over_is_not_started(void **state)
+{
+    const struct options options = { .timeout_ms = 1 };
+    struct pending *calls[2];
+    struct pending *late;
+    const struct reply *reply;
+
+    (void) state;
+    begin("  group: 1\n", NULL);
+    calls[0] = block_writer(&root);
+    calls[1] = add_later(&root, "next");
+    late = ask_later(fx, &root, &options, "AccountAdd", "account", "late", "address",
+                     "late@example.org", NULL);
+    fixture_pass_time(fx, 5);
+    backend_gate_open(fixture_gate(fx));
+    OK(await(calls[0]));
+    OK(await(calls[1]));
+    reply = REFUSED(await(late), DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED");
+    assert_int_equal(reply->revision, fixture_revision(fx));
+    REFUSED(ask(fx, &root, "AccountGet", "account", "late", NULL), NOT_FOUND, "ACCOUNT_NOT_FOUND");
 }
 
 static void one_principal_can_not_take_all_places(void **state)
@@ -451,7 +506,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(what_waits_is_made_durable_with_one_commit),
         CASE(what_is_refused_within_a_group_leaves_the_others_alone),
+        CASE(the_next_group_is_checked_while_one_is_made_durable),
         CASE(beyond_the_queue_a_change_is_refused_and_told_when_to_come_again),
+        CASE(a_change_whose_time_is_over_is_not_started),
         CASE(one_principal_can_not_take_all_places),
         CASE(so_many_calls_may_wait_and_not_all_of_one_principal),
         CASE(who_has_waited_gives_the_place_back),

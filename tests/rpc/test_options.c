@@ -312,38 +312,6 @@ static void a_record_that_is_new_is_newer_than_nothing(void **state)
 
 /* ---------------------------------------------------------------- deadline */
 
-/* Returns when this many milliseconds have passed: a read that waits for a revision tells. */
-static void pass_time(int64_t ms)
-{
-    const struct options options = { .timeout_ms = ms,
-                                     .min_revision = fixture_revision(fx) + 1000 };
-
-    REFUSED(ask_with(fx, &root, &options, "ServerInfo", NULL), DEADLINE_EXCEEDED,
-            "DEADLINE_EXCEEDED");
-}
-
-static void a_change_whose_time_is_over_is_not_started(void **state)
-{
-    const struct options options = { .timeout_ms = 1 };
-    struct pending *blocker;
-    struct pending *late;
-    const struct reply *reply;
-
-    (void) state;
-    backend_gate_shut(fixture_gate(fx));
-    blocker = ask_later(fx, &root, NULL, "AccountAdd", "account", "lars", "address",
-                        "lars@example.org", NULL);
-    assert_true(backend_gate_await(fixture_gate(fx)));
-    late = ask_later(fx, &root, &options, "AccountAdd", "account", "lotte", "address",
-                     "lotte@example.org", NULL);
-    pass_time(5);
-    backend_gate_open(fixture_gate(fx));
-    OK(await(blocker));
-    reply = REFUSED(await(late), DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED");
-    assert_int_equal(reply->revision, fixture_revision(fx));
-    REFUSED(ask(fx, &root, "AccountGet", "account", "lotte", NULL), NOT_FOUND, "ACCOUNT_NOT_FOUND");
-}
-
 static void a_change_under_way_is_finished_whatever_the_time(void **state)
 {
     const struct options options = { .timeout_ms = 50 };
@@ -354,7 +322,7 @@ static void a_change_under_way_is_finished_whatever_the_time(void **state)
     slow = ask_later(fx, &root, &options, "AccountAdd", "account", "lena", "address",
                      "lena@example.org", NULL);
     assert_true(backend_gate_await(fixture_gate(fx)));
-    pass_time(100);
+    fixture_pass_time(fx, 100);
     assert_false(is_answered(slow));
     backend_gate_open(fixture_gate(fx));
     OK(await(slow));
@@ -466,7 +434,6 @@ int main(void)
         cmocka_unit_test(a_record_that_is_newer_than_believed_is_not_written),
         cmocka_unit_test(an_account_with_a_newer_address_is_not_removed),
         cmocka_unit_test(a_record_that_is_new_is_newer_than_nothing),
-        cmocka_unit_test(a_change_whose_time_is_over_is_not_started),
         cmocka_unit_test(a_change_under_way_is_finished_whatever_the_time),
         cmocka_unit_test(a_wait_for_keys_ends_at_the_deadline),
         cmocka_unit_test(a_read_waits_for_the_revision_it_wants),

@@ -1020,3 +1020,12 @@ void add_domain(struct fixture *fixture, const char *domain, const char *owner)
     OK(ask(fixture, &root, "DomainAdd", "domain", domain, "account", owner, "localpart", owner,
            NULL));
 }
+
+void fixture_pass_time(struct fixture *fixture, int64_t ms)
+{
+    const struct options options = { .timeout_ms = ms,
+                                     .min_revision = fixture_revision(fixture) + 1000 };
+
+    REFUSED(ask_with(fixture, &root, &options, "ServerInfo", NULL), DEADLINE_EXCEEDED,
+            "DEADLINE_EXCEEDED");
+}

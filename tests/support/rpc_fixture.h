@@ -52,6 +52,9 @@ void fixture_restart(struct fixture *fixture);
 /* Ends all replies and texts so far, with no call under way: for who makes calls without end. */
 void fixture_forget(struct fixture *fixture);
 
+/* Returns when this many milliseconds have passed: a read that waits for a revision tells. */
+void fixture_pass_time(struct fixture *fixture, int64_t ms);
+
 /* ------------------------------------------------------------------- peers */
 
 extern const struct rpc_peer root;       /* administrator and key reader */

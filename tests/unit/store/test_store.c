@@ -228,6 +228,74 @@ static void a_draft_is_seen_by_nobody_before_its_commit(void **state)
     assert_int_equal(store_memory(fixture->store), 0);
 }
 
+static void a_sealed_draft_is_where_the_next_one_starts(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_draft *first = draft_of(fixture, fixture->store, "k", "one");
+    struct store_draft *second;
+
+    store_seal(first);
+    second = draft_of(fixture, fixture->store, "l", "two");
+    assert_value(store_draft_view(second), "k", "one");
+    assert_newest(fixture->store, "k", NULL);
+    assert_int_equal(store_make_durable(first, &fixture->err), MX_OK);
+    assert_newest(fixture->store, "k", "one"); /* at once, though its end is still to come */
+    assert_newest(fixture->store, "l", NULL);
+    store_seal(second);
+    store_end(&first);
+    assert_null(first);
+    assert_int_equal(store_make_durable(second, &fixture->err), MX_OK);
+    store_end(&second);
+    assert_newest(fixture->store, "k", "one");
+    assert_newest(fixture->store, "l", "two");
+    assert_int_equal(newest_revision(fixture->store), 2);
+}
+
+static void what_was_built_on_a_commit_that_failed_is_undone_with_it(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_draft *first;
+    struct store_draft *second;
+    size_t memory;
+
+    commit_one(fixture, fixture->store, "k", "zero");
+    memory = store_memory(fixture->store);
+    first = draft_of(fixture, fixture->store, "k", "one");
+    store_seal(first);
+    second = draft_of(fixture, fixture->store, "k", "two");
+    backend_memory_set_fate(fixture->backend, FATE_FAILED);
+    assert_int_equal(store_make_durable(first, &fixture->err), MX_INTERNAL);
+    store_abort(&second);
+    store_end(&first);
+    assert_newest(fixture->store, "k", "zero");
+    assert_int_equal(newest_revision(fixture->store), 1);
+    assert_int_equal(store_memory(fixture->store), memory);
+    commit_one(fixture, fixture->store, "k", "three");
+    assert_int_equal(newest_revision(fixture->store), 2);
+}
+
+/* Readers of all three versions, while two of them have not ended yet. */
+static void a_pin_of_a_draft_that_has_not_ended_is_a_pin(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_draft *first = draft_of(fixture, fixture->store, "k", "one");
+    struct store_draft *second;
+    struct store_snapshot *pinned;
+
+    store_seal(first);
+    assert_int_equal(store_make_durable(first, &fixture->err), MX_OK);
+    pinned = store_acquire(fixture->store);
+    second = draft_of(fixture, fixture->store, "k", "two");
+    store_seal(second);
+    assert_int_equal(store_make_durable(second, &fixture->err), MX_OK);
+    store_end(&first);
+    store_end(&second);
+    store_reclaim(fixture->store);
+    assert_value(store_snapshot_view(pinned), "k", "one");
+    assert_newest(fixture->store, "k", "two");
+    store_release(fixture->store, pinned);
+}
+
 static void a_long_pin_retains_only_what_it_sees(void **state)
 {
     struct fixture *fixture = *state;
@@ -904,6 +972,9 @@ int main(void)
         TEST(a_pinned_snapshot_does_not_see_a_later_commit),
         TEST(a_second_pin_outlives_the_first),
         TEST(a_draft_is_seen_by_nobody_before_its_commit),
+        TEST(a_sealed_draft_is_where_the_next_one_starts),
+        TEST(what_was_built_on_a_commit_that_failed_is_undone_with_it),
+        TEST(a_pin_of_a_draft_that_has_not_ended_is_a_pin),
         TEST(a_long_pin_retains_only_what_it_sees),
         TEST(a_rolled_back_request_leaves_the_others),
         TEST(a_request_tells_its_edits_once_and_in_order),
