@@ -353,11 +353,11 @@ enum mx_code store_commit(struct store *store, struct store_draft **draft, struc
 {
     enum mx_code code;
 
-    assert(!(*draft)->request_open);
+    assert((*draft)->store == store);
+    (void) store; /* where assert() is nothing */
     store_seal(*draft);
     code = store_make_durable(*draft, err);
     store_end(draft);
-    assert(store->draft == NULL);
     return code;
 }
 
