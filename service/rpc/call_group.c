@@ -378,11 +378,14 @@ static void files_done(struct keydir_job *job, unsigned failed, const struct mx_
     call_finish(call);
 }
 
-/* A repeat of what was done before is refused as a rule; it is to be told what the first was. */
-static void look_up_refused(struct rpc_call *call)
+void call_group_look_up(struct call_group *group)
 {
-    if (!status_ok(&call->status) && call->was_run && !call->in_commit) {
-        (void) call_is_known(call);
+    for (unsigned i = 0; i < group->count; i++) {
+        struct rpc_call *call = group->calls[i];
+
+        if (call != NULL && !status_ok(&call->status) && call->was_run) {
+            (void) call_is_known(call);
+        }
     }
 }
 
@@ -397,7 +400,6 @@ void call_group_answer(struct call_group *group)
         if (call == NULL) {
             continue;
         }
-        look_up_refused(call);
         if (call->in_commit) {
             call_spend_keys(call);
         }

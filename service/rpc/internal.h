@@ -292,6 +292,10 @@ struct rpc_call *call_group_take_later(struct call_group *group);
 /* All calls, to be run again; of its own fault: somebody else was first, and not for ever. Empties
  * the group. */
 struct rpc_call *call_group_take_back(struct call_group *group, bool is_own_fault);
+/* A repeat of what was done before is refused as a rule; it is to be told what the first was. To be
+ * called when the group is durable, and no other is on its way to the disk: each look would wait
+ * for it. */
+void call_group_look_up(struct call_group *group);
 /* Answers all with what they have come to. */
 void call_group_answer(struct call_group *group);
 /* Tells all that the commit failed, or that none was begun. */

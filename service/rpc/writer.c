@@ -283,6 +283,7 @@ static void commit(struct writer *writer, struct call_group *group)
         recover(writer, group, code, &err);
         return;
     }
+    call_group_look_up(group);
     take_lock(writer);
     writer->durable[writer->durable_count++] = group->draft;
     give_disk(writer);
@@ -334,6 +335,9 @@ static void carry(struct writer *writer, struct call_group *group)
         commit(writer, group);
     } else {
         store_abort(&group->draft);
+        give_lock(writer);
+        call_group_look_up(group);
+        take_lock(writer);
         give_pen(writer);
         give_lock(writer);
         call_group_answer(group);
