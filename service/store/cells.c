@@ -349,11 +349,9 @@ void cells_fini(struct cells *cells)
 {
     destroy_chunks(cells, &cells->open);
     destroy_chunks(cells, &cells->full);
-    while (cells->large != NULL) {
-        struct large *large = (struct large *) cells->large;
-
-        take_out(&cells->large, &large->link);
-        free(large);
+    for (struct cells_link *link = cells->large, *next; link != NULL; link = next) {
+        next = link->next;
+        free((struct large *) link);
     }
     *cells = (struct cells){ 0 };
 }

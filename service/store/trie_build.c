@@ -20,7 +20,7 @@ static bool reserve_frame(struct trie_builder *builder)
     size_t capacity = builder->frame_capacity == 0 ? 64 : builder->frame_capacity * 2;
     struct trie_frame *frames;
 
-    if (builder->frame_count < builder->frame_capacity) {
+    if (builder->frames != NULL && builder->frame_count < builder->frame_capacity) {
         return true;
     }
     frames = realloc(builder->frames, capacity * sizeof(*frames));
