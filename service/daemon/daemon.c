@@ -40,14 +40,7 @@ enum mx_code daemon_state_path(const struct settings *settings, const char *name
     return MX_OK;
 }
 
-/* What the model derives from what the store loads and follows. */
-static enum mx_code load_entry(void *context, struct store_derived *derived, struct slice key,
-                               struct slice value, struct mx_error *err)
-{
-    (void) context;
-    return record_derive_loaded(derived, key, value, err);
-}
-
+/* What the model derives from what the store follows. */
 static enum mx_code load_edit(void *context, struct store_draft *draft,
                               const struct backend_edit *edit, struct mx_error *err)
 {
@@ -59,7 +52,7 @@ static enum mx_code load_edit(void *context, struct store_draft *draft,
 
 static enum mx_code open_store(struct daemon *daemon, struct mx_error *err)
 {
-    static const struct store_loader loader = { .entry = load_entry, .edit = load_edit };
+    static const struct store_loader loader = { .entry = record_derive_loaded, .edit = load_edit };
     char path[PATH_MAX];
     enum mx_code code = MX_OK;
 

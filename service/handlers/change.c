@@ -179,11 +179,9 @@ static struct slice pack_head(struct page *page, uint64_t revision, uint64_t rec
                               const struct history_head *head)
 {
     Mxadm__V1__Change change = MXADM__V1__CHANGE__INIT;
-    Google__Protobuf__Timestamp time = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+    Google__Protobuf__Timestamp time = record_timestamp(head->time_us);
     uint8_t *packed;
 
-    time.seconds = head->time_us / 1000000;
-    time.nanos = (int32_t) (head->time_us % 1000000) * 1000;
     change.revision = revision;
     change.time = &time;
     change.principal = text_of(page, head->principal);

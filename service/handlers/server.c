@@ -43,12 +43,11 @@ static void server_info(struct rpc_call *call)
 {
     const Mxadm__V1__ServerInfoRequest *request = call_request(call);
     Mxadm__V1__ServerInfoResponse response = MXADM__V1__SERVER_INFO_RESPONSE__INIT;
-    Google__Protobuf__Timestamp start = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+    Google__Protobuf__Timestamp start;
     struct call_server_info info;
 
     call_server(call, &info);
-    start.seconds = info.start_us / 1000000;
-    start.nanos = (int32_t) (info.start_us % 1000000) * 1000;
+    start = record_timestamp(info.start_us);
     response.version = (char *) info.version;
     response.revision = info.revision;
     response.revision_chain.data = info.position.chain;

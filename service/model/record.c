@@ -516,11 +516,12 @@ static void load_derived(void *context, const struct record_key *derived)
     }
 }
 
-enum mx_code record_derive_loaded(struct store_derived *derived, struct slice key,
+enum mx_code record_derive_loaded(void *context, struct store_derived *derived, struct slice key,
                                   struct slice value, struct mx_error *err)
 {
     struct derive_load load = { derived, MX_OK, err };
 
+    (void) context;
     record_each_derived(key, value, load_derived, &load);
     return load.code;
 }
@@ -589,13 +590,20 @@ static void *field_of(ProtobufCMessage *record, const char *name)
     return field == NULL ? NULL : (char *) record + field->offset;
 }
 
+Google__Protobuf__Timestamp record_timestamp(int64_t us)
+{
+    Google__Protobuf__Timestamp time = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+
+    time.seconds = us / 1000000;
+    time.nanos = (int32_t) (us % 1000000) * 1000;
+    return time;
+}
+
 static Google__Protobuf__Timestamp *timestamp(const struct model *model)
 {
     Google__Protobuf__Timestamp *time = arena_alloc(model->arena, sizeof(*time));
 
-    google__protobuf__timestamp__init(time);
-    time->seconds = model->now_us / 1000000;
-    time->nanos = (int32_t) (model->now_us % 1000000) * 1000;
+    *time = record_timestamp(model->now_us);
     return time;
 }
 

@@ -51,6 +51,7 @@
 #include "model/names.h"
 #include "store/store.h"
 
+#include <google/protobuf/timestamp.pb-c.h>
 #include <protobuf-c/protobuf-c.h>
 
 struct settings;
@@ -165,8 +166,8 @@ void record_each_derived(struct slice key, struct slice value,
 /* The key of the durable record that a derived entry is made from; false: it is no such entry. */
 bool record_origin(struct slice derived, struct record_key *key_out);
 
-/* The loader's hook: all derived entries of a durable one. */
-enum mx_code record_derive_loaded(struct store_derived *derived, struct slice key,
+/* The loader's hook, store_loader.entry: all derived entries of a durable one. No context. */
+enum mx_code record_derive_loaded(void *context, struct store_derived *derived, struct slice key,
                                   struct slice value, struct mx_error *err);
 
 /* The follower's hook: makes derived entries follow a durable one. */
@@ -191,3 +192,6 @@ uint64_t record_revision(struct slice packed);
 
 /* Allocator that unpacks into an arena: NULL at its limit, never jumps. */
 ProtobufCAllocator record_allocator(struct arena *arena);
+
+/* Microseconds of the wall clock as the records have them. */
+Google__Protobuf__Timestamp record_timestamp(int64_t us);

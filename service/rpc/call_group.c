@@ -12,7 +12,8 @@
  * Whether a request id is known is not asked before the call is run: the index
  * of ids is the backend's, which is busy with the group before. An id that is
  * known and gets as far as the commit makes the commit fail, and the group is
- * run again by one who asks; a call that is refused is looked up before it is
+ * run again, asking for each (those that join it then, too: one repeat after the
+ * other could fail it for ever); a call that is refused is looked up before it is
  * told so, since a repeat mostly is.
  */
 #include "base/clock.h"
@@ -28,7 +29,8 @@
 #define PLANNED_MAX 10000
 /* How often a call is prepared beside the writer before the writer does it itself. */
 #define PREPARATIONS_MAX 3
-/* Runs of a group that somebody else was faster than; with an engine of our own there is none. */
+/* Runs of a call whose group somebody else was faster than. With an engine of our own that is a
+ * repeat of what was done before, and a second run meets none. */
 #define ATTEMPTS_MAX 5
 
 /* ------------------------------------------------------------------ replay */
@@ -73,7 +75,7 @@ static void replay(struct rpc_call *call, struct backend_found *found)
 }
 
 /* A trim or a rollback that failed leaves an engine that wants to be opened anew. The store does so
- * for a commit, but a call with an id asks here before it gets there. */
+ * for a commit; who asks here may come before one. */
 static enum backend_result find(struct backend *backend, const struct rpc_call *call,
                                 struct backend_found *found, struct mx_error *err)
 {
@@ -196,11 +198,9 @@ static bool list_plan(struct rpc_call *call)
 static struct slice pack_head(struct rpc_call *call)
 {
     Mxadm__Internal__V1__ChangeHead head = MXADM__INTERNAL__V1__CHANGE_HEAD__INIT;
-    Google__Protobuf__Timestamp time = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+    Google__Protobuf__Timestamp time = record_timestamp(call->model.now_us);
     uint8_t *packed;
 
-    time.seconds = call->model.now_us / 1000000;
-    time.nanos = (int32_t) (call->model.now_us % 1000000) * 1000;
     head.time = &time;
     head.principal = call->principal->name;
     head.method = (char *) call->method;
@@ -321,7 +321,8 @@ static bool run(struct call_group *group, struct rpc_call *call)
         put_off(group, call);
         return false;
     }
-    if (call->asks_first && call_is_known(call)) {
+    group->asks_first = group->asks_first || call->asks_first;
+    if (group->asks_first && call_is_known(call)) {
         return true;
     }
     if (call_wants_keys(call)) {
@@ -498,6 +499,7 @@ void call_group_clear(struct call_group *group)
     group->count = 0;
     group->ran = 0;
     group->any_kept = false;
+    group->asks_first = false;
     (void) call_group_take_later(group);
 }
 

@@ -272,6 +272,7 @@ struct call_group {
     unsigned room;
     unsigned ran;           /* so many of them have been run */
     bool any_kept;          /* there is something to commit */
+    bool asks_first;        /* of each call from here on: one has to */
     struct rpc_call *later; /* what can't be in this group: it goes into the next one */
     struct rpc_call **later_end;
 };

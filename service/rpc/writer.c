@@ -380,7 +380,7 @@ static void serve(struct writer *writer, struct call_group *group)
 
 /* ------------------------------------------------------------------ thread */
 
-/* What comes after a group, and now and then. With the pen. */
+/* When drafts have ended, and now and then. With the pen. */
 static void tidy_up(struct writer *writer)
 {
     give_lock(writer);

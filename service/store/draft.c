@@ -151,6 +151,19 @@ void store_savepoint_rollback(struct store_draft *draft, const struct store_save
 
 /* ------------------------------------------------------------------- changing */
 
+enum mx_code entry_check_size(struct slice key, struct slice value, struct mx_error *err)
+{
+    if (key.len > STORE_KEY_MAX) {
+        return mx_fail(err, MX_INVALID_ARGUMENT, "a key of %zu bytes is longer than %d", key.len,
+                       STORE_KEY_MAX);
+    }
+    if (value.len > STORE_VALUE_MAX) {
+        return mx_fail(err, MX_INVALID_ARGUMENT, "a value of %zu bytes is larger than %zu",
+                       value.len, STORE_VALUE_MAX);
+    }
+    return MX_OK;
+}
+
 /* A key is of one kind as long as it is there. */
 static enum mx_code check_kind(struct store_draft *draft, struct slice key, bool durable,
                                struct mx_error *err)
@@ -167,18 +180,12 @@ static enum mx_code check_kind(struct store_draft *draft, struct slice key, bool
 enum mx_code draft_put(struct store_draft *draft, struct slice key, struct slice value,
                        bool durable, struct mx_error *err)
 {
-    enum mx_code code;
+    enum mx_code code = entry_check_size(key, value, err);
 
     assert(draft->request_open);
-    if (key.len > STORE_KEY_MAX) {
-        return mx_fail(err, MX_INVALID_ARGUMENT, "a key of %zu bytes is longer than %d", key.len,
-                       STORE_KEY_MAX);
+    if (code == MX_OK) {
+        code = check_kind(draft, key, durable, err);
     }
-    if (value.len > STORE_VALUE_MAX) {
-        return mx_fail(err, MX_INVALID_ARGUMENT, "a value of %zu bytes is larger than %zu",
-                       value.len, STORE_VALUE_MAX);
-    }
-    code = check_kind(draft, key, durable, err);
     if (code != MX_OK) {
         return code;
     }
@@ -304,13 +311,8 @@ static int compare_edits(const void *one, const void *other)
 {
     const struct backend_edit *a = one;
     const struct backend_edit *b = other;
-    size_t shared = a->key_len < b->key_len ? a->key_len : b->key_len;
-    int order = shared == 0 ? 0 : memcmp(a->key, b->key, shared);
 
-    if (order != 0) {
-        return order;
-    }
-    return (a->key_len > b->key_len) - (a->key_len < b->key_len);
+    return slice_compare(slice_of(a->key, a->key_len), slice_of(b->key, b->key_len));
 }
 
 static void collect_edits(struct store_draft *draft)

@@ -99,7 +99,7 @@ struct store_snapshot *snapshot_create(void);
 /* The draft's state becomes its next snapshot, where the next draft begins. None of these can
  * fail. */
 void snapshot_seal(struct store *store, struct store_draft *draft);
-/* Readers get the sealed one from now on. */
+/* What is durable, readers get from now on. */
 void snapshot_publish(struct store *store, struct store_draft *draft);
 /* The writer's part of it: what the snapshot before it had alone may be freed some day. */
 void snapshot_link(struct store *store, struct store_draft *draft);
@@ -121,6 +121,9 @@ enum mx_code backend_fail(struct mx_error *err, enum mx_code code, const char *v
                           enum backend_result result, const struct mx_error *said);
 
 /* --------------------------------------------------------------------- draft.c */
+
+/* Whether a key and a value are within STORE_KEY_MAX and STORE_VALUE_MAX. */
+enum mx_code entry_check_size(struct slice key, struct slice value, struct mx_error *err);
 
 /* Put without a record of the change, for images and histories: these are durable already. */
 enum mx_code draft_put(struct store_draft *draft, struct slice key, struct slice value,

@@ -95,25 +95,12 @@ static bool share_reserve(struct share *share)
     return true;
 }
 
-static enum mx_code check_size(struct slice key, struct slice value, struct mx_error *err)
-{
-    if (key.len > STORE_KEY_MAX) {
-        return mx_fail(err, MX_INVALID_ARGUMENT, "a key of %zu bytes is longer than %d", key.len,
-                       STORE_KEY_MAX);
-    }
-    if (value.len > STORE_VALUE_MAX) {
-        return mx_fail(err, MX_INVALID_ARGUMENT, "a value of %zu bytes is larger than %zu",
-                       value.len, STORE_VALUE_MAX);
-    }
-    return MX_OK;
-}
-
 enum mx_code store_derive(struct store_derived *derived, struct slice key, struct slice value,
                           struct mx_error *err)
 {
     struct loading *loading = derived->loading;
     struct share *share = &loading->shares[key.len == 0 ? 0 : key.data[0]];
-    enum mx_code code = check_size(key, value, err);
+    enum mx_code code = entry_check_size(key, value, err);
     struct trie_leaf *leaf;
 
     if (code != MX_OK) {
@@ -291,7 +278,7 @@ static bool take_record(void *context, const uint8_t *key, size_t key_len, const
     struct block *block = open_block(loading);
     struct trie_leaf *leaf;
 
-    loading->read_code = check_size(key_slice, value_slice, loading->err);
+    loading->read_code = entry_check_size(key_slice, value_slice, loading->err);
     if (loading->read_code != MX_OK) {
         return false;
     }

@@ -74,6 +74,7 @@ void snapshot_publish(struct store *store, struct store_draft *draft)
     (void) pthread_mutex_lock(&store->current_lock);
     store->current = draft->next;
     (void) pthread_mutex_unlock(&store->current_lock);
+    draft->is_durable = true;
 }
 
 void snapshot_link(struct store *store, struct store_draft *draft)

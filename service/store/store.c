@@ -50,12 +50,6 @@ static void append_followed(struct store *store, struct store_draft *draft)
     }
 }
 
-static void publish(struct store_draft *draft)
-{
-    snapshot_publish(draft->store, draft);
-    draft->is_durable = true;
-}
-
 /* Publishes what came from the backend, or undoes it. Ends the draft. */
 static void finish_intake(struct store_draft *draft, enum mx_code code)
 {
@@ -68,8 +62,9 @@ static void finish_intake(struct store_draft *draft, enum mx_code code)
     append_followed(store, draft);
     draft->request_open = false;
     store_seal(draft);
-    publish(draft);
+    snapshot_publish(store, draft);
     store_end(&draft);
+    store_reclaim(store);
 }
 
 static struct store *store_create(struct backend *backend, const struct store_loader *loader)
@@ -321,7 +316,7 @@ enum mx_code store_make_durable(struct store_draft *draft, struct mx_error *err)
     if (code == MX_OK) {
         /* From here on nothing can fail. */
         append_group(draft->store, draft);
-        publish(draft);
+        snapshot_publish(draft->store, draft);
     }
     return code;
 }
@@ -346,7 +341,6 @@ void store_end(struct store_draft **draft)
         draft_undo(group);
     }
     draft_destroy(group);
-    store_reclaim(store);
 }
 
 enum mx_code store_commit(struct store *store, struct store_draft **draft, struct mx_error *err)
@@ -354,10 +348,10 @@ enum mx_code store_commit(struct store *store, struct store_draft **draft, struc
     enum mx_code code;
 
     assert((*draft)->store == store);
-    (void) store; /* where assert() is nothing */
     store_seal(*draft);
     code = store_make_durable(*draft, err);
     store_end(draft);
+    store_reclaim(store);
     return code;
 }
 

@@ -43,6 +43,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Longest key. RFC 5321 allows 64 + 1 + 255 bytes for an address; an index may hold two of them. */
 #define STORE_KEY_MAX 2048
@@ -279,8 +280,8 @@ MX_MUST_USE enum mx_code store_catch_up(struct store *store, struct mx_error *er
 /* Whether changes are refused since the backend's state can't be known. Any thread. */
 bool store_is_read_only(const struct store *store);
 
-/* Frees what no snapshot needs any more. The writer calls it when idle; store_end() does it anyway.
- */
+/* Frees what no snapshot needs any more. The writer calls it now and then, as after store_end();
+ * store_commit() does it anyway. */
 void store_reclaim(struct store *store);
 
 /*
@@ -294,4 +295,13 @@ size_t store_memory(const struct store *store);
 static inline struct slice slice_of(const void *data, size_t len)
 {
     return (struct slice){ (const uint8_t *) data, len };
+}
+
+/* The order of keys: of bytes, and what ends goes before what goes on. Less than 0, 0, more. */
+static inline int slice_compare(struct slice a, struct slice b)
+{
+    size_t shared = a.len < b.len ? a.len : b.len;
+    int order = shared == 0 ? 0 : memcmp(a.data, b.data, shared);
+
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
 }

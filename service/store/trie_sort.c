@@ -39,13 +39,9 @@ static bool key_ends(uint64_t word)
     return (word & 0xff) <= WORD_BYTES;
 }
 
-/* Less than 0, 0, more than 0. */
 static int compare(const struct trie_leaf *a, const struct trie_leaf *b)
 {
-    size_t shared = a->key_len < b->key_len ? a->key_len : b->key_len;
-    int order = shared == 0 ? 0 : memcmp(a->bytes, b->bytes, shared);
-
-    return order != 0 ? order : (a->key_len > b->key_len) - (a->key_len < b->key_len);
+    return slice_compare(trie_leaf_key(a), trie_leaf_key(b));
 }
 
 static void sort_few(struct item *items, size_t count)

@@ -18,8 +18,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Names are numbers below 2^40, ten digits of base 16. */
-#define SPACE (UINT64_C(1) << 40)
 /* Changes of one commit: some ten megabytes, a small part of what a commit takes. */
 #define GROUP 16
 /* Changes that stay in the history; each is as large as the records that it made. */
@@ -49,8 +47,8 @@ static uint64_t point(uint64_t accounts, uint64_t number, bool of_block)
 {
     uint64_t a_sweep = (blocks_of(accounts) + SEED_SWEEPS - 1) / SEED_SWEEPS;
     uint64_t block = number / SEED_BLOCK;
-    uint64_t cell = SPACE / a_sweep / SEED_BLOCK;
-    uint64_t start = (block % a_sweep) * (SPACE / a_sweep);
+    uint64_t cell = SEED_SPACE / a_sweep / SEED_BLOCK;
+    uint64_t start = (block % a_sweep) * (SEED_SPACE / a_sweep);
     uint64_t within =
         of_block ? 0 : (number % SEED_BLOCK) * cell + mix(number) % (cell - SEED_SWEEPS);
 
@@ -253,11 +251,9 @@ static void put_block(struct seeding *seeding, uint64_t first, uint64_t count)
 static struct slice pack_head(const struct seeding *seeding)
 {
     Mxadm__Internal__V1__ChangeHead head = MXADM__INTERNAL__V1__CHANGE_HEAD__INIT;
-    Google__Protobuf__Timestamp time = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+    Google__Protobuf__Timestamp time = record_timestamp(seeding->model.now_us);
     uint8_t *packed;
 
-    time.seconds = seeding->model.now_us / 1000000;
-    time.nanos = (int32_t) (seeding->model.now_us % 1000000) * 1000;
     head.time = &time;
     head.principal = (char *) "uid:0";
     head.method = (char *) "mxadm.v1.Admin/Batch";
@@ -374,13 +370,6 @@ void seed_make(const char *directory, uint64_t accounts)
 
 /* --------------------------------------------------------------------- check */
 
-static enum mx_code derive(void *context, struct store_derived *derived, struct slice key,
-                           struct slice value, struct mx_error *err)
-{
-    (void) context;
-    return record_derive_loaded(derived, key, value, err);
-}
-
 static bool tell_problem(void *context, const struct consistency_problem *problem)
 {
     (void) context;
@@ -389,7 +378,7 @@ static bool tell_problem(void *context, const struct consistency_problem *proble
 
 void seed_check(const char *directory, uint64_t accounts)
 {
-    static const struct store_loader loader = { .entry = derive };
+    static const struct store_loader loader = { .entry = record_derive_loaded };
     struct record_key all = record_key(RECORD_ACCOUNT, "", NULL);
     struct store_snapshot *snapshot;
     struct store *store = NULL;

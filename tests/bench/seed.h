@@ -18,6 +18,8 @@
 
 #include <stdint.h>
 
+/* Names are numbers below it, ten digits of base 16. */
+#define SEED_SPACE (UINT64_C(1) << 40)
 #define SEED_BLOCK 1000
 /* Aliases of a block, and the members that each has: one account in 20 is a member of one. */
 #define SEED_ALIASES 10

@@ -144,6 +144,35 @@ static void the_next_group_is_checked_while_one_is_made_durable(void **state)
     OK(await(next));
 }
 
+/* Only the commit can know it for a repeat: then its group is run again, and nobody is harmed. */
+static void a_repeat_that_would_be_accepted_again_is_answered_as_at_first(void **state)
+{
+    const struct options options = { .id = "of the first one" };
+    const struct reply *first;
+    const struct reply *again;
+    struct pending *calls[4];
+
+    (void) state;
+    begin("", NULL);
+    first = OK(ask_with(fx, &root, &options, "AddressAdd", "address", "gone@example.org", "account",
+                        "alice", NULL));
+    OK(ask(fx, &root, "AddressRemove", "address", "gone@example.org", NULL));
+    calls[0] = block_writer(&root);
+    calls[1] = add_later(&root, "before");
+    calls[2] = ask_later(fx, &root, &options, "AddressAdd", "address", "gone@example.org",
+                         "account", "alice", NULL);
+    calls[3] = add_later(&root, "behind");
+    backend_gate_open(fixture_gate(fx));
+    OK(await(calls[0]));
+    OK(await(calls[1]));
+    again = OK(await(calls[2]));
+    OK(await(calls[3]));
+    assert_int_equal(again->len, first->len);
+    assert_memory_equal(again->bytes, first->bytes, first->len);
+    REFUSED(ask(fx, &root, "AddressGet", "address", "gone@example.org", NULL), NOT_FOUND, NULL);
+    assert_int_equal(fixture_revision(fx), first->revision + 4);
+}
+
 /* ------------------------------------------------------------------ bounds */
 
 static void beyond_the_queue_a_change_is_refused_and_told_when_to_come_again(void **state)
@@ -507,6 +536,7 @@ int main(void)
         CASE(what_waits_is_made_durable_with_one_commit),
         CASE(what_is_refused_within_a_group_leaves_the_others_alone),
         CASE(the_next_group_is_checked_while_one_is_made_durable),
+        CASE(a_repeat_that_would_be_accepted_again_is_answered_as_at_first),
         CASE(beyond_the_queue_a_change_is_refused_and_told_when_to_come_again),
         CASE(a_change_whose_time_is_over_is_not_started),
         CASE(one_principal_can_not_take_all_places),
