@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 void bench_fail(const char *format, ...)
@@ -35,11 +36,52 @@ static int ascending(const void *a, const void *b)
     return (one > other) - (one < other);
 }
 
-double bench_median(double *values, size_t count)
+double bench_percentile(double *values, size_t count, unsigned hundredths)
 {
     qsort(values, count, sizeof(*values), ascending);
-    return values[count / 2];
+    return count == 0 ? 0 : values[count * hundredths / 100];
 }
+
+double bench_median(double *values, size_t count)
+{
+    return bench_percentile(values, count, 50);
+}
+
+uint64_t bench_scramble(uint64_t number)
+{
+    return number * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+/* ------------------------------------------------------------------- table */
+
+static bool all_kept = true;
+
+void bench_table_begin(void)
+{
+    (void) printf("| what | ours | peer | ratio | promise |\n|---|---|---|---|---|\n");
+}
+
+void bench_table_row(const char *what, const char *ours, const char *peer, double ratio,
+                     double most)
+{
+    char promise[64] = "";
+
+    if (most > 0) {
+        bool kept = ratio <= most;
+
+        (void) snprintf(promise, sizeof(promise), "at most %.2f: %s", most,
+                        kept ? "kept" : "**not kept**");
+        all_kept = all_kept && kept;
+    }
+    (void) printf("| %s | %s | %s | %.3f | %s |\n", what, ours, peer, ratio, promise);
+}
+
+bool bench_table_kept(void)
+{
+    return all_kept;
+}
+
+/* --------------------------------------------------------------- processes */
 
 /* 0 in the child. */
 static pid_t fork_child(void)
@@ -97,21 +139,32 @@ void process_end(pid_t pid)
     }
 }
 
+struct daemon_call {
+    const char *program;
+    const char *settings;
+};
+
+static void daemon_exec(void *argument)
+{
+    const struct daemon_call *call = argument;
+
+    (void) execl(call->program, "mxadmd", "--config", call->settings, (char *) NULL);
+    bench_fail("can't run '%s'", call->program);
+}
+
+pid_t process_start_daemon(const char *program, const char *settings)
+{
+    struct daemon_call call = { program, settings };
+
+    return process_start(daemon_exec, &call);
+}
+
 double process_cpu_seconds(pid_t pid)
 {
-    unsigned long user = 0;
-    unsigned long system = 0;
-    char path[64];
-    FILE *file;
+    struct timespec time = { 0 };
+    clockid_t clock;
 
-    (void) snprintf(path, sizeof(path), "/proc/%ld/stat", (long) pid);
-    file = fopen(path, "re");
-    /* proc(5): fields 14 and 15; the name, field 2, is ours and has no blank. */
-    bench_check(file != NULL && fscanf(file,
-                                       "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu "
-                                       "%lu",
-                                       &user, &system) == 2,
+    bench_check(clock_getcpuclockid(pid, &clock) == 0 && clock_gettime(clock, &time) == 0,
                 "no processor time of the daemon");
-    (void) fclose(file);
-    return (double) (user + system) / (double) sysconf(_SC_CLK_TCK);
+    return (double) time.tv_sec + (double) time.tv_nsec / 1e9;
 }

@@ -59,7 +59,6 @@ struct size {
 };
 
 static struct size sizes[SIZES];
-static bool all_kept = true;
 
 /* ------------------------------------------------------------------ measuring */
 
@@ -83,12 +82,12 @@ static void measure_start(struct size *size)
 static void settle(const struct size *size)
 {
     double before;
-    double now = seeded_processor(&size->seeded);
+    double now = process_cpu_seconds(size->seeded.pid);
 
     do {
         before = now;
         (void) poll(NULL, 0, SETTLE_MS);
-        now = seeded_processor(&size->seeded);
+        now = process_cpu_seconds(size->seeded.pid);
     } while (now - before > 0.01);
 }
 
@@ -105,11 +104,11 @@ static unsigned clients_of(enum seeded_call call)
 static void measure_round(struct size *size, enum seeded_call call, double *wall, double *cpu)
 {
     uint64_t calls = calls_of(call);
-    double before = seeded_processor(&size->seeded);
+    double before = process_cpu_seconds(size->seeded.pid);
     struct load_result result = seeded_run(&size->seeded, call, clients_of(call), calls);
 
     *wall = (double) result.us / (double) calls;
-    *cpu = (seeded_processor(&size->seeded) - before) * 1e6 / (double) calls;
+    *cpu = (process_cpu_seconds(size->seeded.pid) - before) * 1e6 / (double) calls;
 }
 
 static void measure_call(enum seeded_call call, size_t count)
@@ -152,21 +151,6 @@ static void measure(size_t count)
 
 /* -------------------------------------------------------------------- telling */
 
-/* `most` 0: no promise. */
-static void row(const char *what, const char *ours, const char *peer, double ratio, double most)
-{
-    char promise[64] = "";
-
-    if (most > 0) {
-        bool kept = ratio <= most;
-
-        (void) snprintf(promise, sizeof(promise), "at most %.1f: %s", most,
-                        kept ? "kept" : "**not kept**");
-        all_kept = all_kept && kept;
-    }
-    (void) printf("| %s | %s | %s | %.2f | %s |\n", what, ours, peer, ratio, promise);
-}
-
 static void tell_call(enum seeded_call call, const struct size *large, double most)
 {
     char what[128];
@@ -179,7 +163,7 @@ static void tell_call(enum seeded_call call, const struct size *large, double mo
                     large->cpu_us[call]);
     (void) snprintf(peer, sizeof(peer), "%.0f us (%.0f) at %" PRIu64, sizes[0].wall_us[call],
                     sizes[0].cpu_us[call], sizes[0].seeded.accounts);
-    row(what, ours, peer, large->wall_us[call] / sizes[0].wall_us[call], most);
+    bench_table_row(what, ours, peer, large->wall_us[call] / sizes[0].wall_us[call], most);
 }
 
 static void tell_size(const struct size *size, double most_memory, double most_start)
@@ -195,20 +179,20 @@ static void tell_size(const struct size *size, double most_memory, double most_s
                     size->memory / 1e6);
     (void) snprintf(peer, sizeof(peer), "%.0f MB packed (values %.0f)", packed / 1e6,
                     (double) size->scan.value_bytes / 1e6);
-    row(what, ours, peer, memory / packed, most_memory);
+    bench_table_row(what, ours, peer, memory / packed, most_memory);
     (void) snprintf(what, sizeof(what), "start at %" PRIu64 " accounts", size->seeded.accounts);
     (void) snprintf(ours, sizeof(ours), "%.2f s", size->start_s);
     (void) snprintf(peer, sizeof(peer), "%.2f s scan of the rows", size->scan_s);
-    row(what, ours, peer, size->start_s / size->scan_s, most_start);
+    bench_table_row(what, ours, peer, size->start_s / size->scan_s, most_start);
     (void) snprintf(what, sizeof(what), "shutdown at %" PRIu64 " accounts", size->seeded.accounts);
     (void) snprintf(ours, sizeof(ours), "%.2f s", size->stop_s);
-    row(what, ours, "1 s", size->stop_s, STOP_MAX);
+    bench_table_row(what, ours, "1 s", size->stop_s, STOP_MAX);
 }
 
 /* The promises are about the million; the rest is told. */
 static void tell(size_t count)
 {
-    (void) printf("| what | ours | peer | ratio | promise |\n|---|---|---|---|---|\n");
+    bench_table_begin();
     for (size_t i = 3; i < count; i++) {
         bool promised = accounts[i] == 1000000;
 
@@ -257,5 +241,5 @@ int main(int argc, char **argv)
     measure(count);
     tell(count);
     write_points(argv[4], count);
-    return all_kept ? 0 : 1;
+    return bench_table_kept() ? 0 : 1;
 }

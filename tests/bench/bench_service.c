@@ -71,14 +71,6 @@ struct daemon {
     uint64_t next;     /* number of the next address */
 };
 
-static void daemon_exec(void *argument)
-{
-    const struct daemon *daemon = argument;
-
-    (void) execl(daemon->program, "mxadmd", "--config", daemon->settings, (char *) NULL);
-    bench_fail("can't run '%s'", daemon->program);
-}
-
 static void write_settings(const struct daemon *daemon)
 {
     FILE *file = fopen(daemon->settings, "we");
@@ -127,7 +119,7 @@ static void daemon_start(struct daemon *daemon, const char *program, const char 
     (void) snprintf(daemon->path, sizeof(daemon->path), "%s.sock", daemon->state);
     bench_check(mkdir(daemon->state, 0700) == 0, "can't make the state directory");
     write_settings(daemon);
-    daemon->pid = process_start(daemon_exec, daemon);
+    daemon->pid = process_start_daemon(daemon->program, daemon->settings);
     load_await(daemon->path);
     (void) call(daemon, REQUEST_DOMAIN_ADD, 1, 0, 1);
 }
@@ -594,7 +586,7 @@ static void measure_siblings(const struct daemon *daemon)
 
 static void print_table(void)
 {
-    (void) printf("| what | ours | peer | ratio | promise |\n|---|---|---|---|---|\n");
+    bench_table_begin();
     for (size_t i = 0; i < figure_count; i++) {
         const struct figure *figure = &figures[i];
 

@@ -54,7 +54,6 @@ struct minute {
 
 static struct seeded served;
 static struct minute minutes[MINUTES_MAX];
-static bool all_kept = true;
 
 static double size_of(const char *name)
 {
@@ -63,26 +62,6 @@ static double size_of(const char *name)
 
     (void) snprintf(path, sizeof(path), "%s/%s", served.state, name);
     return stat(path, &about) == 0 ? (double) about.st_size : 0;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double one = *(const double *) a;
-    double other = *(const double *) b;
-
-    return (one > other) - (one < other);
-}
-
-static double p99(double *values, size_t count)
-{
-    qsort(values, count, sizeof(*values), ascending);
-    return count == 0 ? 0 : values[count * 99 / 100];
-}
-
-static bool is_read(enum seeded_call call)
-{
-    return call == SEEDED_ADDRESS_LOOKUP || call == SEEDED_ACCOUNT_LIST ||
-           call == SEEDED_CHANGE_LIST;
 }
 
 /* The lists of histories read what is kept of it. */
@@ -114,7 +93,7 @@ static void run_minute(struct minute *minute)
             minute->calls += BURST;
             if (mix[i] == SEEDED_ADDRESS_LOOKUP) {
                 read[reads++] = us;
-            } else if (!is_read(mix[i])) {
+            } else if (seeded_is_change(mix[i])) {
                 change[changes++] = us;
             }
         }
@@ -122,20 +101,11 @@ static void run_minute(struct minute *minute)
     minute->memory = (double) seeded_memory(&served);
     minute->file = size_of("mxadm.db");
     minute->wal = size_of("mxadm.db-wal");
-    minute->change_p99_us = p99(change, changes);
-    minute->read_p99_us = p99(read, reads);
+    minute->change_p99_us = bench_percentile(change, changes, 99);
+    minute->read_p99_us = bench_percentile(read, reads, 99);
 }
 
 /* ------------------------------------------------------------------- telling */
-
-static void row(const char *what, const char *ours, const char *peer, double ratio, double most)
-{
-    bool kept = ratio <= most;
-
-    (void) printf("| %s | %s | %s | %.3f | at most %.2f: %s |\n", what, ours, peer, ratio, most,
-                  kept ? "kept" : "**not kept**");
-    all_kept = all_kept && kept;
-}
 
 /* Least squares, bytes a minute. */
 static double slope(const struct minute *from, size_t count)
@@ -171,8 +141,8 @@ static void tell_drift(size_t count, bool of_reads)
 
     (void) snprintf(ours, sizeof(ours), "%.0f us a call in the last quarter", last);
     (void) snprintf(peer, sizeof(peer), "%.0f us in the first", first);
-    row(of_reads ? "p99 of bursts of AddressLookup" : "p99 of bursts of changes", ours, peer,
-        last / first, DRIFT_MAX);
+    bench_table_row(of_reads ? "p99 of bursts of AddressLookup" : "p99 of bursts of changes", ours,
+                    peer, last / first, DRIFT_MAX);
 }
 
 static void tell(size_t count)
@@ -187,18 +157,18 @@ static void tell(size_t count)
     for (size_t i = 0; i < count; i++) {
         wal = minutes[i].wal > wal ? minutes[i].wal : wal;
     }
-    (void) printf("| what | ours | peer | ratio | promise |\n|---|---|---|---|---|\n");
+    bench_table_begin();
     (void) snprintf(ours, sizeof(ours), "%.1f MiB, %+.3f MiB a minute", last->memory / MIB,
                     growth / MIB);
     (void) snprintf(peer, sizeof(peer), "%.1f MiB at half time", minutes[half].memory / MIB);
-    row("memory, growth over the second half", ours, peer,
-        1 + growth * (double) (count - half) / last->memory, GROWTH_MAX);
+    bench_table_row("memory, growth over the second half", ours, peer,
+                    1 + growth * (double) (count - half) / last->memory, GROWTH_MAX);
     (void) snprintf(ours, sizeof(ours), "%.1f MiB", last->file / MIB);
     (void) snprintf(peer, sizeof(peer), "%.1f MiB at half time", minutes[half].file / MIB);
-    row("database file", ours, peer, last->file / minutes[half].file, GROWTH_MAX);
+    bench_table_row("database file", ours, peer, last->file / minutes[half].file, GROWTH_MAX);
     (void) snprintf(ours, sizeof(ours), "%.1f MiB", wal / MIB);
     (void) snprintf(peer, sizeof(peer), "%.0f MiB", WAL_MAX_MIB);
-    row("log of the database, largest", ours, peer, wal / MIB / WAL_MAX_MIB, 1);
+    bench_table_row("log of the database, largest", ours, peer, wal / MIB / WAL_MAX_MIB, 1);
     tell_drift(count, false);
     tell_drift(count, true);
 }
@@ -225,5 +195,5 @@ int main(int argc, char **argv)
     }
     (void) seeded_stop(&served);
     tell(count);
-    return all_kept ? 0 : 1;
+    return bench_table_kept() ? 0 : 1;
 }

@@ -1,32 +1,26 @@
 #include "bench/requests.h"
 
 #include "bench/bench.h"
+#include "bench/envelope.h"
 #include "mxadm/v1/admin.pb-c.h"
-#include "mxadm/v1/rpc.pb-c.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #define TEXT_MAX    64
 #define MESSAGE_MAX LOAD_REQUEST_MAX
 /* Of one call in a batch. */
-#define CALL_MAX  128
-#define TIMEOUT_S 10
-
-/* One to one, and far from order. */
-static unsigned long long scramble(uint64_t number)
-{
-    return (unsigned long long) (number * UINT64_C(0x9e3779b97f4a7c15));
-}
+#define CALL_MAX 128
 
 static uint64_t any_account(const struct requests *requests, uint64_t number)
 {
-    return (uint64_t) (scramble(number) >> 32) % requests->accounts;
+    return (bench_scramble(number) >> 32) % requests->accounts;
 }
 
 static void name_account(char *text, uint64_t account)
 {
-    (void) snprintf(text, TEXT_MAX, "a%016llx", scramble(account));
+    (void) snprintf(text, TEXT_MAX, "a%016" PRIx64, bench_scramble(account));
 }
 
 static size_t pack_domain_add(uint8_t *room)
@@ -46,7 +40,8 @@ static size_t pack_account_add(uint64_t number, uint8_t *room)
     char address[TEXT_MAX];
 
     name_account(account, number);
-    (void) snprintf(address, sizeof(address), "a%016llx@" BENCH_DOMAIN, scramble(number));
+    (void) snprintf(address, sizeof(address), "a%016" PRIx64 "@" BENCH_DOMAIN,
+                    bench_scramble(number));
     request.account = account;
     request.address = address;
     return mxadm__v1__account_add_request__pack(&request, room);
@@ -91,7 +86,8 @@ static size_t pack_address(enum request_kind kind, uint64_t number, uint64_t acc
     char address[TEXT_MAX];
     char name[TEXT_MAX];
 
-    (void) snprintf(address, sizeof(address), "x%016llx@" BENCH_DOMAIN, scramble(number));
+    (void) snprintf(address, sizeof(address), "x%016" PRIx64 "@" BENCH_DOMAIN,
+                    bench_scramble(number));
     if (kind == REQUEST_ADDRESS_REMOVE) {
         remove.address = address;
         return mxadm__v1__address_remove_request__pack(&remove, room);
@@ -107,7 +103,8 @@ static size_t pack_address(enum request_kind kind, uint64_t number, uint64_t acc
 /* Address `number` of an account, of all accounts different ones. */
 static void name_address(char *text, const char *account, uint64_t number)
 {
-    (void) snprintf(text, TEXT_MAX, "%s%016llx@" BENCH_DOMAIN, account, scramble(number));
+    (void) snprintf(text, TEXT_MAX, "%s%016" PRIx64 "@" BENCH_DOMAIN, account,
+                    bench_scramble(number));
 }
 
 static size_t pack_owner(const struct requests *requests, uint8_t *room)
@@ -156,8 +153,8 @@ static size_t pack_alias(const struct requests *requests, uint64_t number, uint8
     if (of_all) {
         (void) snprintf(address, sizeof(address), "all-%s@" BENCH_DOMAIN, requests->of);
     } else {
-        (void) snprintf(address, sizeof(address), "%c%016llx@%s.example",
-                        number >= BENCH_CLOSE ? 'z' : 'l', scramble(number), requests->of);
+        (void) snprintf(address, sizeof(address), "%c%016" PRIx64 "@%s.example",
+                        number >= BENCH_CLOSE ? 'z' : 'l', bench_scramble(number), requests->of);
     }
     if (requests->kind == REQUEST_ALIAS_REMOVE) {
         remove.address = address;
@@ -249,26 +246,13 @@ size_t request_make(const struct load *load, uint64_t number, uint8_t *room)
         [REQUEST_ALIAS_ADD] = "mxadm.v1.Admin/AliasAdd",
         [REQUEST_ALIAS_REMOVE] = "mxadm.v1.Admin/AliasRemove",
     };
-    const struct requests *requests = load->context;
-    Mxadm__V1__Request envelope = MXADM__V1__REQUEST__INIT;
-    Google__Protobuf__Duration timeout = GOOGLE__PROTOBUF__DURATION__INIT;
-    /* Of 16 bytes, scattered like random ones, and used once. */
-    uint64_t id[2] = { scramble(number + 1), scramble(number) ^ (uint64_t) requests->kind };
     static uint8_t message[MESSAGE_MAX]; /* one thread */
+    const struct requests *requests = load->context;
+    struct envelope_id id = { number, requests->kind };
 
     if (requests->of != NULL) {
-        id[1] ^= (uint64_t) requests->of[0] << 32;
+        id.kind ^= (uint64_t) requests->of[0] << 32;
     }
-    timeout.seconds = TIMEOUT_S;
-    envelope.method = (char *) methods[requests->kind];
-    envelope.timeout = &timeout;
-    envelope.message.data = message;
-    envelope.message.len = pack_message(requests, number, message);
-    if (requests->kind != REQUEST_ACCOUNT_GET) {
-        envelope.request_id.data = (uint8_t *) id;
-        envelope.request_id.len = sizeof(id);
-    }
-    bench_check(mxadm__v1__request__get_packed_size(&envelope) <= LOAD_REQUEST_MAX,
-                "a request is too long");
-    return mxadm__v1__request__pack(&envelope, room);
+    return envelope_pack(methods[requests->kind], message, pack_message(requests, number, message),
+                         requests->kind == REQUEST_ACCOUNT_GET ? NULL : &id, room);
 }

@@ -10,11 +10,7 @@ mxadm=$2
 : "${dir:?made by daemon.sh}"
 export MXADM_URL=ipc://$dir/socket
 
-cat >"$dir/mxadmd.yaml" <<END
-urls: ["ipc://$dir/socket"]
-state_directory: $dir/state
-host_name: mail.host.example
-END
+daemon_configure state
 
 # Two blocks and a half: the last one is not full.
 read -r account address < <("$4" "$dir/state" 2500 --check) || fail 'not seeded'

@@ -2,30 +2,24 @@
 
 #include "base/clock.h"
 #include "bench/bench.h"
+#include "bench/envelope.h"
 #include "bench/seed.h"
 #include "mxadm/v1/admin.pb-c.h"
-#include "mxadm/v1/rpc.pb-c.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <fcntl.h>
 
 #define MESSAGE_MAX 1024
-#define TIMEOUT_S   30
 /* A prefix that a list is asked for has so many accounts at least. */
 #define PREFIX_ACCOUNTS (SEEDED_PAGE + 28)
-/* As in seed.c: new names lie among those that are there. */
-#define SPACE (UINT64_C(1) << 40)
 
 /* ---------------------------------------------------------------- requests */
 
@@ -52,16 +46,15 @@ const char *seeded_call_name(enum seeded_call call)
     return calls[call].name;
 }
 
-/* One to one, and far from order. */
-static uint64_t scramble(uint64_t number)
+bool seeded_is_change(enum seeded_call call)
 {
-    return number * UINT64_C(0x9e3779b97f4a7c15);
+    return calls[call].is_change;
 }
 
 /* Any of `count`, another one for each purpose. */
 static uint64_t any(uint64_t number, uint64_t purpose, uint64_t count)
 {
-    uint64_t bits = scramble(number + (purpose << 40));
+    uint64_t bits = bench_scramble(number + (purpose << 40));
 
     bits = (bits ^ (bits >> 31)) * UINT64_C(0xbf58476d1ce4e5b9);
     return (bits >> 20) % count;
@@ -78,8 +71,8 @@ static void new_address(const struct seeded *seeded, uint64_t number, char kind,
     char domain[SEED_NAME_MAX];
 
     seed_domain(seeded->accounts, any(number, 2, seeded->accounts), domain);
-    (void) snprintf(text, SEED_NAME_MAX, "u%010" PRIx64 "%c@%.40s", scramble(number) % SPACE, kind,
-                    domain);
+    (void) snprintf(text, SEED_NAME_MAX, "u%010" PRIx64 "%c@%.40s",
+                    bench_scramble(number) % SEED_SPACE, kind, domain);
 }
 
 static size_t pack_account_add(const struct seeded *seeded, uint64_t number, uint8_t *room)
@@ -100,7 +93,8 @@ static size_t pack_account_remove(uint64_t number, uint8_t *room)
     Mxadm__V1__AccountRemoveRequest request = MXADM__V1__ACCOUNT_REMOVE_REQUEST__INIT;
     char account[SEED_NAME_MAX];
 
-    (void) snprintf(account, sizeof(account), "u%010" PRIx64 "n", scramble(number) % SPACE);
+    (void) snprintf(account, sizeof(account), "u%010" PRIx64 "n",
+                    bench_scramble(number) % SEED_SPACE);
     request.account = account;
     return mxadm__v1__account_remove_request__pack(&request, room);
 }
@@ -204,7 +198,8 @@ static size_t pack_domain_add(const struct seeded *seeded, uint64_t number, uint
     char domain[SEED_NAME_MAX];
     char account[SEED_NAME_MAX];
 
-    (void) snprintf(domain, sizeof(domain), "d%010" PRIx64 "n.example", scramble(number) % SPACE);
+    (void) snprintf(domain, sizeof(domain), "d%010" PRIx64 "n.example",
+                    bench_scramble(number) % SEED_SPACE);
     seed_account(seeded->accounts, any(number, 7, seeded->accounts), account);
     request.domain = domain;
     request.account = account;
@@ -285,24 +280,13 @@ static size_t pack_message(const struct seeded_load *load, uint64_t number, uint
 size_t seeded_request(const struct load *load, uint64_t number, uint8_t *room)
 {
     const struct seeded_load *seeded = load->context;
-    Mxadm__V1__Request envelope = MXADM__V1__REQUEST__INIT;
-    Google__Protobuf__Duration timeout = GOOGLE__PROTOBUF__DURATION__INIT;
-    /* Of 16 bytes, scattered like random ones, and used once. */
-    uint64_t id[2] = { scramble(number + 1), scramble(number) ^ (uint64_t) seeded->call };
+    bool is_change = calls[seeded->call].is_change;
     uint8_t message[MESSAGE_MAX];
     char method[SEED_NAME_MAX];
 
     (void) snprintf(method, sizeof(method), "mxadm.v1.Admin/%s", calls[seeded->call].name);
-    timeout.seconds = TIMEOUT_S;
-    envelope.method = method;
-    envelope.timeout = &timeout;
-    envelope.message.data = message;
-    envelope.message.len = pack_message(seeded, number, message);
-    if (calls[seeded->call].is_change) {
-        envelope.request_id.data = (uint8_t *) id;
-        envelope.request_id.len = sizeof(id);
-    }
-    return mxadm__v1__request__pack(&envelope, room);
+    return envelope_pack(method, message, pack_message(seeded, number, message),
+                         is_change ? &(struct envelope_id){ number, seeded->call } : NULL, room);
 }
 
 struct load_result seeded_run(struct seeded *seeded, enum seeded_call call, unsigned clients,
@@ -396,19 +380,11 @@ void seeded_init(struct seeded *seeded, const char *program, const char *directo
                 "can't write settings");
 }
 
-static void execute(void *argument)
-{
-    const struct seeded *seeded = argument;
-
-    (void) execl(seeded->program, "mxadmd", "--config", seeded->settings, (char *) NULL);
-    bench_fail("can't run '%s'", seeded->program);
-}
-
 double seeded_start(struct seeded *seeded)
 {
     int64_t begun_us = clock_mono_us();
 
-    seeded->pid = process_start(execute, seeded);
+    seeded->pid = process_start_daemon(seeded->program, seeded->settings);
     load_await(seeded->socket);
     (void) seeded_run(seeded, SEEDED_ADDRESS_LOOKUP, 1, 1);
     return (double) (clock_mono_us() - begun_us) / 1e6;
@@ -439,16 +415,6 @@ uint64_t seeded_memory(const struct seeded *seeded)
     }
     (void) fclose(file);
     return kib * 1024;
-}
-
-double seeded_processor(const struct seeded *seeded)
-{
-    struct timespec time = { 0 };
-    clockid_t clock;
-
-    bench_check(clock_getcpuclockid(seeded->pid, &clock) == 0 && clock_gettime(clock, &time) == 0,
-                "no processor time of the daemon");
-    return (double) time.tv_sec + (double) time.tv_nsec / 1e9;
 }
 
 /* Reads every byte of a value. */

@@ -33,6 +33,7 @@ enum seeded_call {
 
 /* "AccountAdd"; static. */
 const char *seeded_call_name(enum seeded_call call);
+bool seeded_is_change(enum seeded_call call);
 
 struct seeded {
     const char *program;
@@ -69,8 +70,6 @@ struct load_result seeded_run(struct seeded *seeded, enum seeded_call call, unsi
 
 /* Memory that is its own: neither files nor shared. */
 uint64_t seeded_memory(const struct seeded *seeded);
-/* Processor time so far, in seconds. */
-double seeded_processor(const struct seeded *seeded);
 
 /* What a scan of its records finds, and how long it takes, with the daemon stopped. */
 struct seeded_scan {

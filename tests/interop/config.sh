@@ -11,12 +11,7 @@ mxadm=$2
 export MXADM_URL=ipc://$dir/socket
 
 configure() { # state directory
-  cat >"$dir/mxadmd.yaml" <<END
-urls: ["ipc://$dir/socket"]
-state_directory: $dir/$1
-host_name: mail.host.example
-keys: {rsa2048: {low: 2, high: 4}}
-END
+  daemon_configure "$1" 'keys: {rsa2048: {low: 2, high: 4}}'
 }
 
 # Runs a command of config and expects an exit code; what is printed goes to $dir/out.

@@ -10,12 +10,7 @@ mxadm=$2
 : "${dir:?made by daemon.sh}"
 export MXADM_URL=ipc://$dir/socket
 
-cat >"$dir/mxadmd.yaml" <<END
-urls: ["ipc://$dir/socket"]
-state_directory: $dir/state
-host_name: mail.host.example
-keys: {rsa2048: {low: 2, high: 4}}
-END
+daemon_configure state 'keys: {rsa2048: {low: 2, high: 4}}'
 
 # Imports and expects an exit code; what is printed goes to $dir/out.
 import() { # exit code, argument...

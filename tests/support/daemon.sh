@@ -1,7 +1,7 @@
 # A real mxadmd for a shell test, in a fresh directory of its own: $dir. Sourced, with
 # MXADMD the program's path. What the daemon logs goes to $dir/log.
 #
-# The settings are $dir/mxadmd.yaml, written by the test before daemon_start.
+# The settings are $dir/mxadmd.yaml, written by the test before daemon_start: daemon_configure.
 # shellcheck shell=bash
 
 : "${MXADMD:?the path of mxadmd}"
@@ -25,6 +25,12 @@ daemon_cleanup() {
   rm -rf "$dir"
 }
 trap daemon_cleanup EXIT
+
+# The settings that most tests do with: a socket and a state directory below $dir.
+daemon_configure() { # state directory, line...
+  printf '%s\n' "urls: [\"ipc://$dir/socket\"]" "state_directory: $dir/$1" \
+    'host_name: mail.host.example' "${@:2}" >"$dir/mxadmd.yaml"
+}
 
 # Waits for the log line that says "ready"; the rest of the log is collected beside the test.
 daemon_start() {
